@@ -1,0 +1,169 @@
+"""Settings: the only reader of the environment. `.env.example` lists the same names, kept equal by a test."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shopchimp.db.crypto import parse_keys
+from shopchimp.mailchimp import MailchimpApp
+from shopchimp.shopify import ShopifyApp
+from shopchimp.shopify.domains import shop_domain
+
+DEFAULT_SCOPES = (
+    "read_customers,write_customers,read_orders,read_products,read_discounts,read_marketing_events,"
+    "write_marketing_events,read_pixels,write_pixels,read_customer_events"
+)
+EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: a supervisor need not try again
+
+
+def _named(name: str) -> AliasChoices:
+    return AliasChoices(name)
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Secrets and addresses have no default: a missing one stops the start."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+    database_url: Annotated[SecretStr, Field(validation_alias=_named("DATABASE_URL"))]
+    redis_url: Annotated[SecretStr, Field(validation_alias=_named("REDIS_URL"))]
+    app_url: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_APP_URL"))]
+    shopify_api_key: Annotated[str, Field(min_length=1, validation_alias=_named("SHOPCHIMP_SHOPIFY_API_KEY"))]
+    shopify_api_secret: Annotated[SecretStr, Field(validation_alias=_named("SHOPCHIMP_SHOPIFY_API_SECRET"))]
+    mailchimp_client_id: Annotated[str, Field(min_length=1, validation_alias=_named("SHOPCHIMP_MAILCHIMP_CLIENT_ID"))]
+    mailchimp_client_secret: Annotated[SecretStr, Field(validation_alias=_named("SHOPCHIMP_MAILCHIMP_CLIENT_SECRET"))]
+    encryption_keys: Annotated[SecretStr, Field(validation_alias=_named("SHOPCHIMP_ENCRYPTION_KEYS"))]
+
+    shopify_url: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_SHOPIFY_URL"))] = "https://{shop}"
+    shopify_scopes: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_SHOPIFY_SCOPES"))] = DEFAULT_SCOPES
+    mailchimp_login_url: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_MAILCHIMP_LOGIN_URL"))] = (
+        "https://login.mailchimp.com"
+    )
+    mailchimp_api_url: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_MAILCHIMP_API_URL"))] = ""
+    mailchimp_connections: Annotated[
+        int, Field(ge=1, le=10, validation_alias=_named("SHOPCHIMP_MAILCHIMP_CONNECTIONS"))
+    ] = 8
+    download_hosts: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_DOWNLOAD_HOSTS"))] = (
+        "storage.googleapis.com"
+    )
+    app_bridge_url: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_APP_BRIDGE_URL"))] = (
+        "https://cdn.shopify.com/shopifycloud/app-bridge.js"
+    )
+    standalone_shop: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_STANDALONE_SHOP"))] = ""
+    data_dir: Annotated[Path | None, Field(validation_alias=_named("SHOPCHIMP_DATA_DIR"))] = None
+    lease_seconds: Annotated[float, Field(ge=1, le=300, validation_alias=_named("SHOPCHIMP_LEASE_SECONDS"))] = 20.0
+    sweep_seconds: Annotated[float, Field(ge=0.2, le=60, validation_alias=_named("SHOPCHIMP_SWEEP_SECONDS"))] = 5.0
+    log_level: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_LOG_LEVEL"))] = "INFO"
+
+    @field_validator("standalone_shop", "mailchimp_api_url", mode="before")
+    @classmethod
+    def _strip(cls, value: object) -> object:
+        return value.strip() if isinstance(value, str) else value
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _empty_is_default(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("shopify_url")
+    @classmethod
+    def _has_placeholder(cls, value: str) -> str:
+        if "{shop}" not in value:
+            raise ValueError("must contain {shop}, e.g. https://{shop} or http://127.0.0.1:9001/{shop}")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        for name, value in (("SHOPCHIMP_APP_URL", self.app_url), ("SHOPCHIMP_SHOPIFY_URL", self.shopify_url)):
+            if urlsplit(value).scheme != "https" and not is_loopback(value.replace("{shop}", "shop")):
+                raise ValueError(f"{name} must be https unless it is on this machine (loopback)")
+        if not self.secrets:
+            raise ValueError("SHOPCHIMP_SHOPIFY_API_SECRET is empty")
+        parse_keys(self.encryption_keys.get_secret_value())
+        if self.standalone_shop:
+            if not is_loopback(self.app_url):
+                raise ValueError(
+                    "SHOPCHIMP_STANDALONE_SHOP is for this machine only: SHOPCHIMP_APP_URL must be loopback"
+                )
+            shop_domain(self.standalone_shop)
+        return self
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The app secrets at Shopify, the one to send first, the others still accepted while rotating."""
+        raw = self.shopify_api_secret.get_secret_value()
+        return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """DATABASE_URL with the driver this project uses (psycopg 3)."""
+        url = self.database_url.get_secret_value()
+        for prefix in ("postgres://", "postgresql://"):
+            if url.startswith(prefix):
+                return "postgresql+psycopg://" + url.removeprefix(prefix)
+        return url
+
+    @property
+    def allowed_download_hosts(self) -> frozenset[str]:
+        """Hosts a bulk operation's result may be fetched from: Shopify's storage, or the simulator itself."""
+        hosts = {host.strip().lower() for host in self.download_hosts.split(",") if host.strip()}
+        simulator = urlsplit(self.shopify_url).hostname or ""
+        if "{shop}" not in simulator and not simulator.startswith("%7b"):
+            hosts.add(simulator)
+        return frozenset(hosts)
+
+    def shopify_app(self) -> ShopifyApp:
+        """The app's credentials at Shopify."""
+        return ShopifyApp(
+            api_key=self.shopify_api_key,
+            secrets=self.secrets,
+            app_url=self.app_url.rstrip("/"),
+            scopes=tuple(s.strip() for s in self.shopify_scopes.split(",") if s.strip()),
+            url_template=self.shopify_url,
+        )
+
+    def mailchimp_app(self) -> MailchimpApp:
+        """The app's credentials at Mailchimp."""
+        return MailchimpApp(
+            client_id=self.mailchimp_client_id,
+            client_secret=self.mailchimp_client_secret.get_secret_value(),
+            redirect_uri=f"{self.app_url.rstrip('/')}/auth/mailchimp/callback",
+            login_url=self.mailchimp_login_url.rstrip("/"),
+            api_url=self.mailchimp_api_url.rstrip("/"),
+        )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether this address can only be reached from this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load() -> Settings:
+    """Read the settings or stop with every problem named at once, without any value in the text."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # pydantic-settings fills it from the environment
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+            name = ".".join(str(part) for part in problem["loc"]) or "settings"
+            lines.append(f"  {name}: {problem['msg']}")
+        text = [
+            "shopchimp can't start with these settings:",
+            *lines,
+            "See .env.example, or try `shopchimp demo`.",
+        ]
+        sys.stderr.write("\n".join(text) + "\n")
+        raise SystemExit(EXIT_CONFIG) from None

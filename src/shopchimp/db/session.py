@@ -1,0 +1,65 @@
+"""The database as a thing one holds: an engine and explicit transactions. No commit ever happens unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import psycopg
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import Engine
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+class Database:
+    """One pool of connections to Postgres, made after a fork and closed with the process."""
+
+    def __init__(self, url: str, *, pool_size: int = 10, application: str = "shopchimp") -> None:
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=5,
+            pool_timeout=3,
+            pool_pre_ping=True,
+            json_serializer=_dumps,
+            json_deserializer=orjson.loads,
+            connect_args={
+                "application_name": application,
+                "connect_timeout": 3,
+                "options": "-c timezone=UTC -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
+                "keepalives_idle": 10,
+            },
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A short transaction: commits at the end of the block, rolls back when it raises. Never holds an HTTP call."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def raw(self) -> Iterator[psycopg.Connection[Any]]:
+        """The psycopg connection itself, in a transaction of its own, for COPY and server-side cursors."""
+        with self.engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)  # noqa: S101 - tells the type checker
+            try:
+                yield driver
+            except BaseException:
+                driver.rollback()
+                raise
+            driver.commit()
+
+    def is_ready(self) -> bool:
+        """Whether Postgres answers and the tables are there."""
+        with self.transaction() as tx:
+            return bool(tx.execute(text("select to_regclass('public.sync_runs') is not null")).scalar_one())
+
+    def close(self) -> None:
+        """Give every connection back to the server."""
+        self.engine.dispose()

@@ -1,0 +1,144 @@
+"""The Marketing API as one function: a request in, parsed JSON or a domain error out.
+
+Errors follow the glossary of https://mailchimp.com/developer/marketing/docs/errors/. Throttling there is by
+simultaneous connections and announces itself as 429, or as a bare 403 from the edge; neither carries a waiting time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import orjson
+
+from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
+
+PLATFORM = "mailchimp"
+QUICK = httpx.Timeout(20.0, connect=5.0)
+BULK = httpx.Timeout(125.0, connect=5.0)  # a batch of 500 may take most of Mailchimp's own limit of 120 s
+THROTTLE_WAIT = 2.0
+
+# Mailchimp has one error code for nearly everything, so the sentence decides. First match wins.
+_SENTENCES: tuple[tuple[str, str], ...] = (
+    ("compliance state", "mc_compliance_state"),
+    ("permanently deleted", "mc_forgotten"),
+    ("was deleted", "mc_forgotten"),
+    ("forgotten", "mc_forgotten"),
+    ("looks fake or invalid", "mc_email_refused"),
+    ("valid email", "mc_email_refused"),
+    ("invalid email", "mc_email_refused"),
+    ("signed up to a lot of lists", "mc_too_many_signups"),
+    ("already a list member", "mc_contact_exists"),
+    ("merge fields were invalid", "mc_field_value"),
+    ("required", "mc_field_required"),
+    ("plan", "mc_plan_limit"),
+)
+
+
+def classify(sentence: str, error_code: str = "") -> str:
+    """The cause code for a refusal, from Mailchimp's error code where it says something, else from its sentence."""
+    if error_code == "ERROR_CONTACT_EXISTS":
+        return "mc_contact_exists"
+    lowered = sentence.lower()
+    return next((code for words, code in _SENTENCES if words in lowered), "mc_rejected")
+
+
+class MailchimpClient:
+    """Calls for one connected account. Safe to share between the threads of one process."""
+
+    def __init__(self, http: httpx.Client, *, api_root: str, token: str) -> None:
+        self._http = http
+        self._root = f"{api_root.rstrip('/')}/3.0"
+        self._headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"}
+        self._lock = threading.Lock()
+        self.calls: Counter[str] = Counter()
+
+    def get(self, path: str, route: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """GET `path` (relative to /3.0, leading slash); `route` is its template for counting."""
+        return self._send("GET", path, route, params=params)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        route: str,
+        *,
+        body: Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+        timeout: httpx.Timeout = QUICK,
+    ) -> dict[str, Any]:
+        """POST, PUT, PATCH with a JSON body. An answer without a body is an empty object."""
+        return self._send(method, path, route, params=params, content=orjson.dumps(body), timeout=timeout)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        route: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        timeout: httpx.Timeout = QUICK,
+    ) -> dict[str, Any]:
+        with self._lock:
+            self.calls[f"{method} {route}"] += 1
+        headers = {**self._headers, "Content-Type": "application/json"} if content is not None else self._headers
+        try:
+            answer = self._http.request(
+                method, self._root + path, params=params, content=content, headers=headers, timeout=timeout
+            )
+        except httpx.HTTPError as error:
+            raise Unavailable(PLATFORM, "mc_unreachable", type(error).__name__) from error
+        return _read(answer, route)
+
+
+def _read(answer: httpx.Response, route: str) -> dict[str, Any]:
+    if answer.status_code == 204:
+        return {}
+    try:
+        body = orjson.loads(answer.content) if answer.content else None
+    except orjson.JSONDecodeError:
+        body = None
+    if answer.is_success:
+        if not isinstance(body, dict):
+            raise Unavailable(PLATFORM, "mc_unreachable", "an answer that is not JSON", status=answer.status_code)
+        return body
+    raise _error(answer, body if isinstance(body, dict) else None, route)
+
+
+def _error(answer: httpx.Response, problem: dict[str, Any] | None, route: str) -> PlatformError:
+    status = answer.status_code
+    words = _words(problem) if problem else f"HTTP {status} without a problem document"
+    if status == 429 or (status == 403 and problem is None):
+        wait = _retry_after(answer)
+        return RateLimited(PLATFORM, "mc_slow_down", words, retry_after=wait, status=status)
+    if status >= 500:
+        return Unavailable(PLATFORM, "mc_unreachable", words, status=status)
+    if status == 401:
+        return Unauthorized(PLATFORM, "mc_access_revoked", words, status=status)
+    if status == 403:
+        return Unauthorized(PLATFORM, "mc_role_too_low", words, status=status)
+    if status == 404 and "members/" not in route and route.startswith("/lists/{list_id}"):
+        return Gone(PLATFORM, "mc_audience_gone", words, status=status)
+    if status == 404:
+        return Rejected(PLATFORM, "mc_not_found", words, status=status)
+    return Rejected(PLATFORM, classify(words), words, status=status)
+
+
+def _words(problem: Mapping[str, Any]) -> str:
+    parts = [str(problem.get("title") or ""), str(problem.get("detail") or "")]
+    for item in problem.get("errors") or ():
+        if isinstance(item, dict):
+            parts.append(f"{item.get('field', '')}: {item.get('message', '')}")
+    return " ".join(part for part in parts if part.strip(": "))
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    """Seconds to wait; Mailchimp sends none today, so a header is taken only when it is a sane number."""
+    try:
+        return min(max(float(answer.headers.get("Retry-After", THROTTLE_WAIT)), 1.0), 3600.0)
+    except ValueError:
+        return THROTTLE_WAIT

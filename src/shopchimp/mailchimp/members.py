@@ -1,0 +1,141 @@
+"""Contacts of an audience: read by page, read one, written 500 a call.
+
+Batch subscribe (`POST /lists/{list_id}`) is the only bulk call for contacts. It has no `status_if_new`, so nobody's
+status is sent by accident only if a member body carries `status` exactly where consent is meant to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shopchimp.mailchimp.client import BULK, MailchimpClient, classify
+
+PAGE = 1000
+BATCH = 500
+_FIELDS = (
+    "contact_id,email_address,status,timestamp_opt,timestamp_signup,last_changed,merge_fields,tags"  # what we keep
+)
+_PAGE_FIELDS = ",".join(f"members.{name}" for name in _FIELDS.split(",")) + ",total_items"
+_MEMBERS = "/lists/{list_id}/members"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A contact as Mailchimp says it. `opted_in_at` is the evidence of an opt-in, `changed_at` bounds an opt-out."""
+
+    email: str
+    contact_id: str
+    status: str
+    opted_in_at: datetime | None
+    changed_at: datetime | None
+    merge_fields: dict[str, Any]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One member of a batch that Mailchimp did not take, with its own sentence and our cause code."""
+
+    email: str
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What came of one batch: the members as they are now, and those refused."""
+
+    members: list[Member]
+    refused: list[Refusal]
+
+
+def page(
+    client: MailchimpClient, audience_id: str, *, offset: int, status: str | None = None
+) -> tuple[list[Member], int]:
+    """One page of the audience in order of sign-up, and how many there are in all.
+
+    Without `status` archived contacts are left out, so a complete read asks for them once more by `status="archived"`.
+    """
+    params: dict[str, Any] = {
+        "count": PAGE,
+        "offset": offset,
+        "fields": _PAGE_FIELDS,
+        "sort_field": "timestamp_signup",
+        "sort_dir": "ASC",
+    }
+    if status:
+        params["status"] = status
+    body = client.get(f"/lists/{audience_id}/members", _MEMBERS, params)
+    return [parse(item) for item in body.get("members", [])], int(body.get("total_items") or 0)
+
+
+def changed_since(client: MailchimpClient, audience_id: str, since: datetime, *, offset: int = 0) -> list[Member]:
+    """One page of the contacts whose `last_changed` is after `since` (seconds), oldest first."""
+    params = {
+        "count": PAGE,
+        "offset": offset,
+        "fields": _PAGE_FIELDS,
+        "since_last_changed": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00"),
+        "sort_field": "last_changed",
+        "sort_dir": "ASC",
+    }
+    body = client.get(f"/lists/{audience_id}/members", _MEMBERS, params)
+    return [parse(item) for item in body.get("members", [])]
+
+
+def one(client: MailchimpClient, audience_id: str, subscriber_hash: str) -> Member:
+    """One contact by the MD5 of its lower-cased address; Rejected("mc_not_found") when it is not there."""
+    route = "/lists/{list_id}/members/{subscriber_hash}"
+    return parse(client.get(f"/lists/{audience_id}/members/{subscriber_hash}", route, {"fields": _FIELDS}))
+
+
+def batch(
+    client: MailchimpClient, audience_id: str, bodies: Sequence[dict[str, Any]], *, update_existing: bool
+) -> BatchResult:
+    """Write up to 500 contacts. HTTP is 200 even when members are refused; both kinds are in the result."""
+    body = {"members": bodies, "update_existing": update_existing, "sync_tags": False}
+    answer = client.send(
+        "POST",
+        f"/lists/{audience_id}",
+        "/lists/{list_id}",
+        body=body,
+        params={"skip_merge_validation": "true", "skip_duplicate_check": "true"},
+        timeout=BULK,
+    )
+    members = [parse(item) for item in (*answer.get("new_members", ()), *answer.get("updated_members", ()))]
+    refused = [
+        Refusal(
+            email=str(item.get("email_address") or ""),
+            cause=classify(str(item.get("error") or ""), str(item.get("error_code") or "")),
+            detail=str(item.get("error") or ""),
+        )
+        for item in answer.get("errors", ())
+    ]
+    return BatchResult(members, refused)
+
+
+def parse(item: dict[str, Any]) -> Member:
+    """A member object of any answer, with what we need of it."""
+    return Member(
+        email=str(item.get("email_address") or ""),
+        contact_id=str(item.get("contact_id") or item.get("id") or ""),
+        status=str(item.get("status") or ""),
+        opted_in_at=_time(item.get("timestamp_opt")) or _time(item.get("timestamp_signup")),
+        changed_at=_time(item.get("last_changed")),
+        merge_fields=item.get("merge_fields") or {},
+        tags=tuple(str(tag.get("name", "")) for tag in item.get("tags") or () if isinstance(tag, dict)),
+    )
+
+
+def _time(value: object) -> datetime | None:
+    """Mailchimp's times are ISO 8601 with a zone; an empty string means it has none. An unreadable one counts as none."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,82 @@
+"""Bulk operations: start, look, stream the result line by line. The whole file is never in memory.
+
+https://shopify.dev/docs/api/usage/bulk-operations/queries
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import orjson
+
+from shopchimp.domain.errors import RateLimited, Rejected, Unavailable
+from shopchimp.shopify import documents
+from shopchimp.shopify.client import PLATFORM, ShopifyClient
+
+RUNNING = frozenset({"CREATED", "RUNNING", "CANCELING"})
+
+
+@dataclass(frozen=True, slots=True)
+class BulkOperation:
+    """Where a bulk operation stands. `objects` counts what was found so far."""
+
+    id: str
+    status: str
+    error_code: str | None
+    objects: int
+    url: str | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is worth looking again later."""
+        return self.status in RUNNING
+
+
+def start(client: ShopifyClient, query: str) -> str:
+    """Start a bulk query and give back its id; RateLimited when five are already running for this shop."""
+    payload = client.execute(documents.BULK_RUN_QUERY, "BulkOperationRunQuery", {"query": query})
+    result = payload.get("bulkOperationRunQuery") or {}
+    for error in result.get("userErrors") or ():
+        if error.get("code") in {"OPERATION_IN_PROGRESS", "LIMIT_REACHED"}:
+            raise RateLimited(PLATFORM, "sh_bulk_busy", str(error.get("message") or ""), retry_after=10.0)
+        raise Rejected(PLATFORM, "sh_bulk_refused", str(error.get("message") or ""))
+    operation = result.get("bulkOperation") or {}
+    if not operation.get("id"):
+        raise Unavailable(PLATFORM, "sh_unreachable", "a bulk operation without an id")
+    return str(operation["id"])
+
+
+def look(client: ShopifyClient, operation_id: str) -> BulkOperation | None:
+    """How the operation stands; None when Shopify no longer knows it."""
+    data = client.execute(documents.BULK_BY_ID, "BulkOperationById", {"id": operation_id})
+    found = data.get("bulkOperation")
+    if not isinstance(found, dict):
+        return None
+    return BulkOperation(
+        id=str(found["id"]),
+        status=str(found.get("status") or ""),
+        error_code=found.get("errorCode"),
+        objects=int(found.get("objectCount") or 0),
+        url=found.get("url") or None,
+    )
+
+
+def lines(client: ShopifyClient, url: str, *, allowed_hosts: frozenset[str]) -> Iterator[dict[str, Any]]:
+    """The objects of a finished operation, one a line, in file order. Unavailable when the stream breaks."""
+    answer = client.download(url, allowed_hosts=allowed_hosts)
+    rest = b""
+    try:
+        for block in answer.iter_bytes(1 << 18):
+            *whole, rest = (rest + block).split(b"\n")
+            for line in whole:
+                if line:
+                    yield orjson.loads(line)
+        if rest.strip():
+            yield orjson.loads(rest)
+    except (httpx.HTTPError, orjson.JSONDecodeError) as error:
+        raise Unavailable(PLATFORM, "sh_unreachable", f"a bulk result broke off: {type(error).__name__}") from error
+    finally:
+        answer.close()

@@ -1,0 +1,127 @@
+"""The Admin GraphQL API as one function: a document in, data or a domain error out.
+
+Shopify answers most failures with HTTP 200 and an `errors` list, so both are looked at. A throttled query says what it
+would have cost and how fast the bucket refills (https://shopify.dev/docs/api/usage/limits), hence an exact wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+import orjson
+
+from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
+from shopchimp.shopify import API_VERSION
+
+PLATFORM = "shopify"
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+
+_BY_STATUS: dict[int, tuple[type[PlatformError], str]] = {
+    401: (Unauthorized, "sh_access_revoked"),
+    402: (Unauthorized, "sh_shop_frozen"),
+    403: (Unauthorized, "sh_scope_missing"),
+    404: (Gone, "sh_shop_gone"),
+    423: (Unauthorized, "sh_shop_locked"),
+}
+
+
+class ShopifyClient:
+    """Calls for one shop. `token` is asked before each call, since offline tokens live for an hour."""
+
+    def __init__(self, http: httpx.Client, *, shop_url: str, token: Callable[[], str]) -> None:
+        self._http = http
+        self._url = f"{shop_url}/admin/api/{API_VERSION}/graphql.json"
+        self._token = token
+        self._lock = threading.Lock()
+        self.calls: Counter[str] = Counter()
+
+    def execute(self, document: str, name: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Run one operation and give back its `data`. `name` is the operation's, for counting and logs."""
+        with self._lock:
+            self.calls[name] += 1
+        content = orjson.dumps({"query": document, "variables": variables or {}, "operationName": name})
+        headers = {"Content-Type": "application/json", "X-Shopify-Access-Token": self._token()}
+        try:
+            answer = self._http.post(self._url, content=content, headers=headers, timeout=TIMEOUT)
+        except httpx.HTTPError as error:
+            raise Unavailable(PLATFORM, "sh_unreachable", type(error).__name__) from error
+        return _read(answer)
+
+    def download(self, url: str, *, allowed_hosts: frozenset[str]) -> httpx.Response:
+        """Open a bulk operation's result for streaming, without our token and only from a known host.
+
+        The caller closes the response. https://shopify.dev/docs/api/usage/bulk-operations/queries
+        """
+        target = httpx.URL(url)
+        if target.host not in allowed_hosts:
+            raise Rejected(PLATFORM, "sh_unknown_host", "a result address on a host that is not on the list")
+        with self._lock:
+            self.calls["download"] += 1
+        request = self._http.build_request("GET", target, timeout=TIMEOUT)
+        try:
+            answer = self._http.send(request, stream=True, follow_redirects=False)
+        except httpx.HTTPError as error:
+            raise Unavailable(PLATFORM, "sh_unreachable", type(error).__name__) from error
+        if answer.status_code != 200:
+            answer.close()
+            raise Unavailable(PLATFORM, "sh_unreachable", f"HTTP {answer.status_code} for a bulk result")
+        return answer
+
+
+def _read(answer: httpx.Response) -> dict[str, Any]:
+    status = answer.status_code
+    if status == 429:
+        raise RateLimited(PLATFORM, "sh_slow_down", f"HTTP {status}", retry_after=_retry_after(answer), status=status)
+    if status in _BY_STATUS:
+        kind, code = _BY_STATUS[status]
+        raise kind(PLATFORM, code, f"HTTP {status}", status=status)
+    try:
+        body = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict) or status >= 500:
+        raise Unavailable(PLATFORM, "sh_unreachable", f"HTTP {status}", status=status)
+    if errors := body.get("errors"):
+        raise _graphql_error(errors, body, status)
+    data = body.get("data")
+    if not isinstance(data, dict):
+        raise Unavailable(PLATFORM, "sh_unreachable", f"HTTP {status} without data", status=status)
+    return data
+
+
+def _graphql_error(errors: Any, body: Mapping[str, Any], status: int) -> PlatformError:
+    first = errors[0] if isinstance(errors, list) and errors else {"message": str(errors)}
+    first = first if isinstance(first, dict) else {"message": str(first)}
+    code = str((first.get("extensions") or {}).get("code") or "")
+    words = str(first.get("message") or "")
+    match code:
+        case "THROTTLED":
+            return RateLimited(PLATFORM, "sh_slow_down", words, retry_after=throttle_wait(body), status=status)
+        case "ACCESS_DENIED":
+            return Unauthorized(PLATFORM, "sh_scope_missing", words, status=status)
+        case "INTERNAL_SERVER_ERROR" | "TIMEOUT":
+            return Unavailable(PLATFORM, "sh_unreachable", words, status=status)
+        case _ if status >= 400:
+            return Unavailable(PLATFORM, "sh_unreachable", words, status=status)
+        case _:
+            return Rejected(PLATFORM, "sh_rejected", f"{code}: {words}" if code else words, status=status)
+
+
+def throttle_wait(body: Mapping[str, Any]) -> float:
+    """Seconds until the bucket holds what the throttled query asked for, at least 0.1 and at most a minute."""
+    cost = (body.get("extensions") or {}).get("cost") or {}
+    state = cost.get("throttleStatus") or {}
+    missing = float(cost.get("requestedQueryCost") or 0) - float(state.get("currentlyAvailable") or 0)
+    rate = float(state.get("restoreRate") or 0) or 50.0
+    return min(max(missing / rate, 0.1), 60.0)
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    try:
+        return min(max(float(answer.headers.get("Retry-After", 2)), 0.5), 3600.0)
+    except ValueError:
+        return 2.0
