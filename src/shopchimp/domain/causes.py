@@ -1,0 +1,91 @@
+"""The catalogue of causes: a stable code for everything that can stop or skip a write, with the merchant's words.
+
+Pages, API and log all print from here, so one thing has one sentence. `tone` follows ux.md 3.3: "warning" passes by
+itself, "critical" needs the merchant, "neutral" is by design.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What the merchant reads: what happened, what it means or what to do, and whether they must act."""
+
+    title: str
+    explanation: str
+    tone: str
+
+
+def _neutral(title: str, explanation: str) -> Cause:
+    return Cause(title, explanation, "neutral")
+
+
+def _passing(title: str, explanation: str = "Nothing to do: shopchimp tries again by itself.") -> Cause:
+    return Cause(title, explanation, "warning")
+
+
+def _act(title: str, explanation: str) -> Cause:
+    return Cause(title, explanation, "critical")
+
+
+CAUSES: dict[str, Cause] = {
+    "mc_access_revoked": _act("Mailchimp access was withdrawn", "Reconnect Mailchimp. Waiting changes are kept."),
+    "mc_role_too_low": _act("This Mailchimp user can't change audiences", "Connect as an Admin or Owner of the account."),
+    "mc_audience_gone": _act("The audience no longer exists", "Choose another audience and make a new preview."),
+    "mc_compliance_state": _neutral(
+        "This contact opted out or bounced",
+        "Mailchimp lets only the person come back, through a Mailchimp form. Nothing was sent to them.",
+    ),
+    "mc_forgotten": _neutral("This contact was deleted for good", "Only the person can join the audience again."),
+    "mc_email_refused": _act("Mailchimp refused the email address", "Correct the address on the customer in Shopify."),
+    "mc_too_many_signups": _passing(
+        "Mailchimp holds this address back for now", "It signed up to many audiences lately. Try again in a day."
+    ),
+    "mc_field_required": _act("The audience requires a field", "Make it optional in Mailchimp or match a field to it."),
+    "mc_field_value": _act("A value doesn't fit the Mailchimp field", "Check the field's type in Mailchimp."),
+    "mc_plan_limit": _act("Your Mailchimp plan is full", "Upgrade, or archive contacts in Mailchimp."),
+    "mc_rejected": _act("Mailchimp refused this contact", "Mailchimp's own words are under technical details."),
+    "mc_ignored": _neutral(
+        "Mailchimp kept its own status", "It answered without an error, but didn't change the contact's consent."
+    ),
+    "mc_not_found": _neutral("The contact is no longer in the audience", "It was removed since the preview was made."),
+    "mc_contact_exists": _neutral("The contact joined meanwhile", "It wasn't in the audience when the preview was made."),
+    "mc_slow_down": _passing("Mailchimp asked us to slow down"),
+    "mc_unreachable": _passing("Mailchimp isn't answering"),
+    "sh_access_revoked": _act("Shopify access ended", "Open shopchimp from your Shopify admin once."),
+    "sh_scope_missing": _act("A Shopify permission is missing", "Open the app in Shopify and allow the permission."),
+    "sh_shop_frozen": _act("The store is frozen", "Shopify allows no changes until the store's plan is settled."),
+    "sh_shop_locked": _act("The store is locked", "Shopify allows no changes for now. Ask Shopify's support."),
+    "sh_shop_gone": _act("The store doesn't answer to this name any more", "Reinstall shopchimp from Shopify."),
+    "sh_customer_gone": _neutral("The customer was deleted in Shopify", "Nothing to do."),
+    "sh_rejected": _act("Shopify refused this change", "Shopify's own words are under technical details."),
+    "sh_slow_down": _passing("Shopify asked us to slow down"),
+    "sh_bulk_busy": _passing("Shopify is busy with other exports of this store"),
+    "sh_bulk_failed": _passing("Shopify couldn't finish the export of customers"),
+    "sh_unreachable": _passing("Shopify isn't answering"),
+    "sh_unknown_host": _act(
+        "Shopify's export is on an address we don't know", "The operator can add the host to SHOPCHIMP_DOWNLOAD_HOSTS."
+    ),
+    "no_email": _neutral("No email address", "Mailchimp contacts need one."),
+    "bad_email": _neutral("Not an email address", "Correct the address on the customer in Shopify."),
+    "duplicate_email": _neutral("Same address as another customer", "The contact belongs to the first of them."),
+    "no_customer": _neutral("Not a customer of the store", "Creating customers from contacts is off."),
+    "non_subscribed_off": _neutral("Not subscribed", "Adding people who aren't subscribed is off in the options."),
+    "redacted": _neutral("Erased in Shopify", "Personal data of this customer was erased; nothing is synced."),
+    "invalid": _neutral("Shopify marks the address as invalid", "Consent can't be read or written until it is corrected."),
+    "needs_confirmation": _neutral("Waiting for the person", "They opted in after a bounce and have to confirm it."),
+    "changed_in_mailchimp": _neutral(
+        "Changed in Mailchimp since the preview", "Left as it is now; live sync looks at this person again."
+    ),
+    "changed_in_shopify": _neutral(
+        "Changed in Shopify since the preview", "Left as it is now; live sync looks at this person again."
+    ),
+    "internal": _act("Something went wrong on our side", "We've been told. The reference is in the log."),
+}  # fmt: skip
+
+
+def cause(code: str) -> Cause:
+    """The words for a code; an unknown one reads as our own fault rather than as nothing."""
+    return CAUSES.get(code, CAUSES["internal"])
