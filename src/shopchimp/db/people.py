@@ -1,0 +1,68 @@
+"""People, read: one by id, by normalised address or by customer, and the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A customer and a contact joined: what was last seen on both sides and what came of it."""
+
+    id: int
+    email: str | None
+    name: str
+    customer_id: int | None
+    contact_id: str | None
+    customer_state: str
+    customer_at: datetime | None
+    contact_status: str
+    contact_opted_at: datetime | None
+    contact_changed_at: datetime | None
+    rule: str
+    result: str
+    reason: str | None
+    seen_at: datetime
+    synced_at: datetime | None
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Person))
+
+
+def get(tx: Connection, shop_id: int, person_id: int) -> Person | None:
+    """This shop's person with this id."""
+    return _one(tx, "id = :id", {"shop": shop_id, "id": person_id})
+
+
+def by_key(tx: Connection, shop_id: int, key: str) -> Person | None:
+    """This shop's person with this normalised address."""
+    return _one(tx, "key = :key", {"shop": shop_id, "key": key})
+
+
+def by_customer(tx: Connection, shop_id: int, customer_id: int) -> Person | None:
+    """The person of a Shopify customer (of several rows, the one that is synced: it has the lowest id)."""
+    return _one(tx, "customer_id = :customer", {"shop": shop_id, "customer": customer_id})
+
+
+def page(tx: Connection, shop_id: int, *, result: str = "", after: int = 0, limit: int = 50) -> list[Person]:
+    """People in the order in which they came to us, after id `after`."""
+    wanted = "and result = :result" if result else ""
+    query = f"select {_COLUMNS} from people where shop_id = :shop and id > :after {wanted} order by id limit :limit"
+    values = {"shop": shop_id, "after": after, "limit": limit, "result": result}
+    return [Person(**row._mapping) for row in tx.execute(text(query), values)]
+
+
+def counts(tx: Connection, shop_id: int) -> dict[str, int]:
+    """How many people have which result."""
+    query = text("select result, count(*) from people where shop_id = :shop group by result")
+    return {str(result): int(n) for result, n in tx.execute(query, {"shop": shop_id})}
+
+
+def _one(tx: Connection, where: str, values: Mapping[str, object]) -> Person | None:
+    query = f"select {_COLUMNS} from people where shop_id = :shop and {where} order by id limit 1"
+    row = tx.execute(text(query), values).one_or_none()
+    return Person(**row._mapping) if row is not None else None
