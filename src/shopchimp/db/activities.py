@@ -1,17 +1,13 @@
-"""The activity log: one line added, and the lines read newest first, filtered, a page at a time."""
+"""The activity log, read: newest first, filtered, a page at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import insert
-
-from shopchimp.db import models
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +61,6 @@ _CONDITIONS = {
     "since": "a.at >= :since",
     "until": "a.at < :until",
 }
-
-
-def note(
-    tx: Connection,
-    shop_id: int,
-    *,
-    kind: str,
-    detail: Mapping[str, Any],
-    direction: str = "none",
-    result: str = "info",
-    person_id: int | None = None,
-    run_id: UUID | None = None,
-    rule: str | None = None,
-    cause: str | None = None,
-) -> None:
-    """Add one line to the shop's log."""
-    values = {
-        "shop_id": shop_id,
-        "kind": kind,
-        "direction": direction,
-        "result": result,
-        "person_id": person_id,
-        "run_id": run_id,
-        "rule": rule,
-        "cause": cause,
-        "detail": dict(detail),
-    }
-    tx.execute(insert(models.Activity).values(values))
 
 
 def page(tx: Connection, shop_id: int, wanted: Filter, *, before: int | None = None, limit: int = 50) -> list[Activity]:

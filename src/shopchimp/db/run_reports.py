@@ -82,8 +82,8 @@ def outcomes(tx: Connection, shop_id: int, run_id: UUID) -> list[Outcome]:
                    coalesce(p.skip, x.failed_cause, x.cause, '') as reason
             from plan p
             left join refused x on x.n = p.n
-            left join open_chunks oc on oc.side = 'contacts' and oc.chunk = p.contact_chunk
-            left join open_chunks os on os.side = 'consent' and os.chunk = p.customer_chunk
+            left join open_chunks oc on oc.side = 'contact' and oc.chunk = p.contact_chunk
+            left join open_chunks os on os.side = 'customer' and os.chunk = p.customer_chunk
             where p.run_id in (select id from mine) and p.customer_id is not null
         )
         select result, case when result in ('skipped', 'failed') then reason else '' end as reason, count(*)
