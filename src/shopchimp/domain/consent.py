@@ -7,7 +7,7 @@ is meant to stay and why (`Hold`). It is total and pure: it reads no clock and n
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 
 from shopchimp.domain.decisions import Decision, decide
@@ -251,10 +251,14 @@ def _push(
     write, status, rule = decision.write_customer, decision.write_contact, decision.rule
     if write is None:
         if status is ContactStatus.SUBSCRIBED:
-            return Push(None, status, rule, customer.updated_at, Evidence.SHOPIFY_CONSENT)
+            return Push(None, status, rule, _utc(customer.updated_at), Evidence.SHOPIFY_CONSENT)
         return Push(None, status, rule)
     if write is CustomerWrite.CREATE_NOT_SUBSCRIBED:
         return Push(write, None, rule)
     at, evidence = time_for_shopify(write, customer, contact, decided_at=decided_at)
     confirmed = customer.opt_in_level == OptInLevel.CONFIRMED if write is CustomerWrite.UNSUBSCRIBED else double_optin
-    return Push(write, None, rule, at, evidence, OptInLevel.CONFIRMED if confirmed else OptInLevel.SINGLE)
+    return Push(write, None, rule, _utc(at), evidence, OptInLevel.CONFIRMED if confirmed else OptInLevel.SINGLE)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo is UTC else moment.astimezone(UTC)

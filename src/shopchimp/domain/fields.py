@@ -1,0 +1,224 @@
+"""Which of a customer's fields go into which merge fields of the contact.
+
+The map is the shop's own, kept as plain JSON: `{"FNAME": "first_name", "ADDRESS": "address", ...}`. A customer comes
+in as a mapping of first_name, last_name, phone and default_address; the address has Shopify's own words, as the API
+(`provinceCode`) or as a CSV export (`province_code`) spells them. Requirements S105 and S106; the shapes of merge field
+values are those of mailchimp.md section 4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+DEFAULT_TAG = "Shopify"
+"""Put on contacts that we make, so that the merchant sees where they come from (S80)."""
+
+TEXT_BYTES = 255  # Mailchimp cuts a longer text there (mailchimp.md section 3)
+
+_MERGE_TAG = re.compile(r"[A-Z0-9_]{1,10}")
+# Merge tags that Mailchimp keeps for itself; EMAIL is the contact's address, which is its key.
+_RESERVED = frozenset(
+    {"EMAIL", "EMAIL_TYPE", "INTERESTS", "UNSUB", "FORWARD", "REWARDS", "ARCHIVE", "USER_URL", "DATE"}
+)
+
+
+class Source(StrEnum):
+    """What of a customer can be sent. `label` names it in the settings page and a merge field we have to make."""
+
+    label: str
+
+    FIRST_NAME = "first_name", "First Name"
+    LAST_NAME = "last_name", "Last Name"
+    FULL_NAME = "full_name", "Full Name"
+    PHONE = "phone", "Phone Number"
+    ADDRESS = "address", "Address"
+    COMPANY = "company", "Company"
+    CITY = "city", "City"
+    PROVINCE = "province", "Province"
+    ZIP = "zip", "Postal Code"
+    COUNTRY = "country", "Country"
+
+    def __new__(cls, name: str, label: str) -> Self:
+        """Make the member a string that is its name."""
+        source = str.__new__(cls, name)
+        source._value_ = name
+        source.label = label
+        return source
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The types of merge field that take it; the first is the one we make."""
+        return _KINDS.get(self, ("text",))
+
+
+_SOURCES: dict[str, Source] = {source.value: source for source in Source}
+_KINDS: dict[Source, tuple[str, ...]] = {
+    Source.ADDRESS: ("address",),
+    Source.PHONE: ("phone", "text"),
+    Source.ZIP: ("text", "zip"),
+}
+
+
+class InvalidFieldMap(ValueError):
+    """A merchant's map that can't be used; `problems` has a sentence for each thing wrong."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class MergeFieldSpec:
+    """A merge field that the audience lacks."""
+
+    tag: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMap:
+    """Merge tags and what is sent into each, in the merchant's order."""
+
+    fields: tuple[tuple[str, Source], ...]
+
+    @classmethod
+    def default(cls) -> FieldMap:
+        """What a shop starts with: the audience's own four fields, and the company."""
+        return _DEFAULT
+
+    @classmethod
+    def from_json(cls, value: object) -> FieldMap:
+        """A map from its stored form; a field mapped to null is not sent. Raises InvalidFieldMap with all problems."""
+        if not isinstance(value, Mapping):
+            raise InvalidFieldMap(("A field map is an object of merge tags and customer fields",))
+        problems = tuple(problem for tag, source in value.items() if (problem := _problem(tag, source)))
+        if problems:
+            raise InvalidFieldMap(problems)
+        return cls(tuple((tag, _SOURCES[source]) for tag, source in value.items() if source is not None))
+
+    def to_json(self) -> dict[str, str]:
+        """As stored and as the API shows it."""
+        return {tag: source.value for tag, source in self.fields}
+
+    def missing(self, kinds: Mapping[str, str]) -> tuple[MergeFieldSpec, ...]:
+        """The merge fields to make in an audience that has those in `kinds` (type by merge tag)."""
+        return tuple(
+            MergeFieldSpec(tag, source.label, source.kinds[0]) for tag, source in self.fields if tag not in kinds
+        )
+
+    def misfits(self, kinds: Mapping[str, str]) -> tuple[str, ...]:
+        """A sentence for each merge field of the audience whose type can't take what the map sends there."""
+        return tuple(
+            f"{tag} has the type {kinds[tag]} in Mailchimp; {source.label} needs {' or '.join(source.kinds)}"
+            for tag, source in self.fields
+            if tag in kinds and kinds[tag] not in source.kinds
+        )
+
+
+def _problem(tag: object, source: object) -> str | None:
+    if not isinstance(tag, str) or not _MERGE_TAG.fullmatch(tag):
+        return f'"{tag}" is no merge tag: up to 10 capital letters, digits and underscores'
+    if tag in _RESERVED:
+        return f"{tag} belongs to Mailchimp and can't be mapped"
+    if source is not None and not (isinstance(source, str) and source in _SOURCES):
+        return f'{tag}: "{source}" is no customer field; choose one of {", ".join(Source)}'
+    return None
+
+
+_DEFAULT = FieldMap(
+    (
+        ("FNAME", Source.FIRST_NAME),
+        ("LNAME", Source.LAST_NAME),
+        ("PHONE", Source.PHONE),
+        ("ADDRESS", Source.ADDRESS),
+        ("COMPANY", Source.COMPANY),
+    )
+)
+
+
+def merge_fields(customer: Mapping[str, Any], field_map: FieldMap) -> dict[str, Any]:
+    """The merge fields to send for a customer. What the customer lacks is left out: empty never overwrites."""
+    wanted = {}
+    for tag, source in field_map.fields:
+        if value := _READERS[source](customer):
+            wanted[tag] = value
+    return wanted
+
+
+def differences(wanted: Mapping[str, Any], existing: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `wanted` the contact's merge fields do not say yet. Mailchimp answers "" for a field that is empty."""
+    return {tag: value for tag, value in wanted.items() if not _says(existing.get(tag), value)}
+
+
+def _says(existing: object, wanted: str | dict[str, str]) -> bool:
+    if existing == wanted:
+        return True
+    if isinstance(wanted, str):
+        return not isinstance(existing, dict) and _text(existing) == wanted
+    # One value of several parts: an empty part is no difference, but a new address replaces the old one whole.
+    if not isinstance(existing, dict):
+        return False
+    return all(not part or _text(existing.get(name)) == part for name, part in wanted.items())
+
+
+def _text(value: object) -> str:
+    """A value on one line, without surplus spaces and invisible characters, cut where Mailchimp would cut it."""
+    if value is None or value == "":
+        return ""
+    text = str(value).strip()
+    if "  " in text or not text.isprintable():  # a tab, a line break and a no-break space aren't printable either
+        text = " ".join("".join(part for part in word if part.isprintable()) for word in text.split())
+    if len(text) * 4 <= TEXT_BYTES:  # short enough in any script
+        return text
+    return text.encode(errors="ignore")[:TEXT_BYTES].decode(errors="ignore").rstrip()
+
+
+def _home(customer: Mapping[str, Any]) -> Mapping[str, Any]:
+    address = customer.get("default_address")
+    return address if isinstance(address, dict) else {}
+
+
+def _first(source: Mapping[str, Any], *names: str) -> str:
+    for name in names:
+        if text := _text(source.get(name)):
+            return text
+    return ""
+
+
+def _phone(customer: Mapping[str, Any]) -> str:
+    """S106: the customer's own phone, else that of the default address, else none."""
+    return _first(customer, "phone") or _first(_home(customer), "phone")
+
+
+def _address(customer: Mapping[str, Any]) -> dict[str, str]:
+    """Mailchimp takes an address only with street, city, state and postal code; an incomplete one is not sent."""
+    home = _home(customer)
+    address = {
+        "addr1": _first(home, "address1"),
+        "addr2": _first(home, "address2"),
+        "city": _first(home, "city"),
+        "state": _first(home, "provinceCode", "province_code", "province"),
+        "zip": _first(home, "zip"),
+        "country": _first(home, "countryCodeV2", "country_code", "country"),
+    }
+    complete = address["addr1"] and address["city"] and address["state"] and address["zip"]
+    return address if complete else {}
+
+
+_READERS: dict[Source, Callable[[Mapping[str, Any]], str | dict[str, str]]] = {
+    Source.FIRST_NAME: lambda customer: _first(customer, "first_name"),
+    Source.LAST_NAME: lambda customer: _first(customer, "last_name"),
+    Source.FULL_NAME: lambda customer: _text(f"{_first(customer, 'first_name')} {_first(customer, 'last_name')}"),
+    Source.PHONE: _phone,
+    Source.ADDRESS: _address,
+    Source.COMPANY: lambda customer: _first(customer, "company") or _first(_home(customer), "company"),
+    Source.CITY: lambda customer: _first(_home(customer), "city"),
+    Source.PROVINCE: lambda customer: _first(_home(customer), "province", "provinceCode", "province_code"),
+    Source.ZIP: lambda customer: _first(_home(customer), "zip"),
+    Source.COUNTRY: lambda customer: _first(_home(customer), "country", "countryCodeV2", "country_code"),
+}
