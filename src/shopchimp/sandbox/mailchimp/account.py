@@ -1,0 +1,137 @@
+"""The Mailchimp account behind the API: its audiences, its tokens, and the log of what the app wrote."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shopchimp.sandbox.mailchimp.audience import Audience, Member
+from shopchimp.sandbox.mailchimp.clock import written
+from shopchimp.sandbox.mailchimp.render import consent, durable, profile
+from shopchimp.sandbox.mailchimp.wire import not_found
+from shopchimp.sandbox.recording import WriteLog
+
+NAME: Final = "Acme Ltd"
+LOGIN_ID: Final = 135791113
+CONTACT: Final = {
+    "company": NAME,
+    "addr1": "1 Test St",
+    "addr2": "",
+    "city": "Atlanta",
+    "state": "GA",
+    "zip": "30308",
+    "country": "US",
+}
+
+
+@dataclass(slots=True)
+class Switches:
+    """What /_sandbox/edit may set for the whole account."""
+
+    consent: str = "auto"  # how /oauth2/authorize behaves: auto, ask, deny
+    disabled: bool = False  # every call answers 403 User Disabled
+    role: str = "owner"  # `viewer` may not write: 403 Forbidden
+
+
+class Account:
+    def __init__(self, *, seed: int, secret: str, writes: WriteLog, clock: Callable[[], float] = time.time) -> None:
+        self.switches = Switches()
+        self.audiences: dict[str, Audience] = {}
+        self.writes = writes
+        self._seed, self._secret, self._clock = seed, secret, clock
+        self._generation = 0
+        self._tokens = 0
+        self.id = hashlib.md5(f"account {seed}".encode(), usedforsecurity=False).hexdigest()[:25]
+
+    def now(self) -> int:
+        return int(self._clock())
+
+    # Audiences
+
+    def open_audience(self, name: str, *, created_at: int) -> Audience:
+        number = len(self.audiences) + 1
+        digest = hashlib.md5(f"{self._seed} {name}".encode(), usedforsecurity=False).hexdigest()
+        audience = Audience(id=digest[:10], web_id=880_010 + number, name=name, created_at=created_at, now=self.now)
+        self.audiences[audience.id] = audience
+        return audience
+
+    def audience(self, list_id: str) -> Audience:
+        found = self.audiences.get(list_id)
+        if found is None:
+            raise not_found()
+        return found
+
+    def named(self, name: str | None) -> Audience:
+        """By id or name; the first one where nothing is said."""
+        if name is None:
+            return next(iter(self.audiences.values()))
+        return next(each for each in self.audiences.values() if name in (each.id, each.name))
+
+    # Tokens prove themselves by a keyed digest, so a restarted sandbox still knows those it gave before.
+
+    def new_token(self) -> str:
+        self._tokens += 1
+        nonce = hashlib.sha256(f"{self._seed} {self._clock()} {self._tokens}".encode()).hexdigest()[:16]
+        return nonce + self._proof(nonce)
+
+    def knows_token(self, token: str) -> bool:
+        plain = token.split("-", 1)[0]  # an API key may carry its data centre: <32 hex>-us1
+        return len(plain) == 32 and plain.isascii() and hmac.compare_digest(plain[16:], self._proof(plain[:16]))
+
+    def revoke_tokens(self) -> None:
+        self._generation += 1
+
+    def _proof(self, nonce: str) -> str:
+        key = f"{self._seed} {self._generation} {self._secret}".encode()
+        return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()[:16]
+
+    # What the app wrote
+
+    def log(self, audience: Audience, member: Member, kinds: frozenset[str]) -> None:
+        """One line for each kind of content that a call really changed."""
+        if not self.writes.enabled:
+            return
+        key = member.email.lower()
+        if "contact" in kinds:
+            self.writes.add("contact", key, {"audience": audience.name, **profile(audience, member)})
+        if "consent" in kinds:
+            self.writes.add("consent", key, {"audience": audience.name, **consent(member)})
+        if "tags" in kinds:
+            tags = sorted(audience.tags_of(member))
+            self.writes.add("tags", key, {"audience": audience.name, "tags": tags})
+        if "forgotten" in kinds:
+            self.writes.add("forgotten", key, {"audience": audience.name})
+
+    def state(self) -> Iterator[dict[str, Any]]:
+        for audience in sorted(self.audiences.values(), key=lambda each: each.name):
+            for member in sorted(audience, key=lambda each: each.email.lower()):
+                if audience.by_number(member.number) is member:  # not forgotten while we are being read
+                    yield {"audience": audience.name, **durable(audience, member)}
+
+    def document(self) -> dict[str, Any]:
+        """examples/root-get.json."""
+        born = written(min((each.created_at for each in self.audiences.values()), default=self.now()))
+        return {
+            "account_id": self.id,
+            "login_id": str(LOGIN_ID),
+            "account_name": NAME,
+            "email": "ana@example.com",
+            "first_name": "Ana",
+            "last_name": "Reyes",
+            "username": "anareyes",
+            "avatar_url": "",
+            "role": self.switches.role,
+            "member_since": born,
+            "pricing_plan_type": "monthly",
+            "first_payment": born,
+            "account_timezone": "America/New_York",
+            "account_industry": "Retail",
+            "contact": CONTACT,
+            "pro_enabled": False,
+            "last_login": written(self.now()),
+            "total_subscribers": sum(each.count("subscribed") for each in self.audiences.values()),
+            "industry_stats": {"open_rate": 0.35, "bounce_rate": 0.004, "click_rate": 0.01},
+            "_links": [],
+        }

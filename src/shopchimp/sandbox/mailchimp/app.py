@@ -1,0 +1,251 @@
+"""The Mailchimp of the sandbox as one ASGI application: the API below /3.0, OAuth, and a few pages.
+
+It is the inner part: `shopchimp.sandbox.faults.Traffic` goes around it. Handlers are plain functions of the
+account and the call, so nothing waits in here and one process needs no locks.
+"""
+
+import base64
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from shopchimp.sandbox.faults import read_body
+from shopchimp.sandbox.mailchimp import lists, member_list, members, merge_fields, pages, webhooks
+from shopchimp.sandbox.mailchimp.account import Account
+from shopchimp.sandbox.mailchimp.batch_subscribe import batch_subscribe
+from shopchimp.sandbox.mailchimp.editing import edit
+from shopchimp.sandbox.mailchimp.fields import chosen
+from shopchimp.sandbox.mailchimp.oauth import OAuth, Refused, consent_page
+from shopchimp.sandbox.mailchimp.seeding import Seeding
+from shopchimp.sandbox.mailchimp.wire import DEEPEST_PATH, JSON_TYPE, Call, Problem, Routes, general, triggered
+from shopchimp.sandbox.people import Person
+from shopchimp.sandbox.recording import WriteLog
+
+Handler = Callable[[Account, Call], Mapping[str, Any] | None]
+Headers = list[tuple[bytes, bytes]]
+Reply = tuple[int, Headers, bytes]
+
+ROOT: Final = "/3.0"
+CONNECTION_LIMIT: Final = 10
+_MEMBER: Final = "/lists/{list_id}/members/{subscriber_hash}"
+_FIELD: Final = "/lists/{list_id}/merge-fields/{merge_id}"
+_HOOK: Final = "/lists/{list_id}/webhooks/{webhook_id}"
+# A handler that answers None answers 204. Batches, stores and reports join here in later issues.
+API: Final[Routes[Handler]] = Routes(
+    {
+        "GET /": lambda account, call: chosen(call, account.document()),
+        "GET /ping": lambda *_: {"health_status": "Everything's Chimpy!"},
+        "GET /lists": lists.lists,
+        "GET /lists/{list_id}": lists.one,
+        "POST /lists/{list_id}": batch_subscribe,
+        "GET /lists/{list_id}/tag-search": lists.tag_search,
+        "GET /lists/{list_id}/members": member_list.listing,
+        "POST /lists/{list_id}/members": members.post,
+        f"GET {_MEMBER}": members.one,
+        f"PUT {_MEMBER}": members.put,
+        f"PATCH {_MEMBER}": members.patch,
+        f"DELETE {_MEMBER}": members.archive,
+        f"POST {_MEMBER}/actions/delete-permanent": members.delete_permanent,
+        f"GET {_MEMBER}/tags": members.tags,
+        f"POST {_MEMBER}/tags": members.change_tags,
+        f"GET {_MEMBER}/events": members.events,
+        f"POST {_MEMBER}/events": members.post_event,
+        "GET /lists/{list_id}/merge-fields": merge_fields.listing,
+        "POST /lists/{list_id}/merge-fields": merge_fields.post,
+        f"GET {_FIELD}": merge_fields.one,
+        f"PATCH {_FIELD}": merge_fields.patch,
+        f"DELETE {_FIELD}": merge_fields.delete,
+        "GET /lists/{list_id}/webhooks": webhooks.listing,
+        "POST /lists/{list_id}/webhooks": webhooks.post,
+        f"GET {_HOOK}": webhooks.one,
+        f"PATCH {_HOOK}": webhooks.patch,
+        f"DELETE {_HOOK}": webhooks.delete,
+    }
+)
+_OAUTH: Final = frozenset({"GET /oauth2/authorize", "POST /oauth2/token", "GET /oauth2/metadata"})
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HTML: Final = b"text/html; charset=utf-8"
+
+
+class MailchimpSandbox:
+    """Fill it with `add(person)` for everybody, then `finish()`. An `app_url` fixes the one redirect_uri allowed."""
+
+    name = "mailchimp"
+    connection_limit: int | None = CONNECTION_LIMIT
+    unlimited_routes = _OAUTH  # login.mailchimp.com is another service than the API
+    batch_routes = frozenset({"POST /lists/{list_id}"})
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        client_secret: str,
+        app_url: str | None = None,
+        seed: int = 1,
+        double_optin: bool = False,
+        writes: WriteLog | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.account = Account(seed=seed, secret=client_secret, writes=writes or WriteLog(), clock=clock)
+        registered = frozenset({f"{app_url.rstrip('/')}/auth/mailchimp/callback"} if app_url else ())
+        self.oauth = OAuth(self.account, client_id=client_id, client_secret=client_secret, redirect_uris=registered)
+        self._seeding = Seeding(self.account, double_optin=double_optin)
+
+    def add(self, person: Person) -> None:
+        self._seeding.add(person)
+
+    def finish(self) -> None:
+        self._seeding.finish()
+
+    # What the traffic layer and the control routes ask
+
+    def route(self, method: str, path: str, body: bytes) -> str | None:  # noqa: ARG002 - GraphQL's routes are in the body
+        if path.startswith(ROOT):
+            methods, _ = API.find(path.removeprefix(ROOT) or "/")
+            return f"{method} {methods[method][0]}" if method in methods else f"{method} (no such route)"
+        line = f"{method} {path}"
+        return line if line in _OAUTH else None
+
+    def refusal(self, status: int) -> tuple[Headers, bytes]:
+        problem = general({429: "too_many_requests", 503: "unavailable"}.get(status, "internal"))
+        return problem.headers(), problem.document()
+
+    def state(self) -> Iterator[Mapping[str, Any]]:
+        return self.account.state()
+
+    def writes(self) -> Iterable[Mapping[str, Any]]:
+        return self.account.writes
+
+    def edit(self, change: Mapping[str, Any]) -> Mapping[str, Any]:
+        return edit(self.account, change)
+
+    def revoke(self) -> None:
+        self.account.revoke_tokens()
+
+    # The application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body = await read_body(receive) or b""
+        status, headers, content = self.respond(scope, body)
+        if status != 204:
+            headers = [*headers, (b"content-length", b"%d" % len(content))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    def respond(self, scope: Scope, body: bytes) -> Reply:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        path = scope["path"]
+        try:
+            if path == ROOT or path.startswith(f"{ROOT}/"):
+                return self._api(scope, headers, query, body)
+            if path.startswith("/oauth2/"):
+                return self._oauth(scope, headers, query, body)
+            return self._page(scope["method"], path, query, body)
+        except Problem as problem:
+            return problem.status, problem.headers(), problem.document()
+
+    def _api(self, scope: Scope, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
+        if "x-trigger-error" in headers:
+            raise triggered(headers["x-trigger-error"])
+        self._admit(headers)
+        method, override = scope["method"], headers.get("x-http-method-override")
+        if override:
+            if method != "POST" or override.upper() not in ("GET", "PUT", "PATCH", "DELETE"):
+                raise general("invalid_method_override")
+            method = override.upper()
+        # The raw path: an address in it may carry an escaped slash.
+        segments = scope.get("raw_path", scope["path"].encode()).decode("latin-1").split("?", 1)[0]
+        path = segments[len(ROOT) :].rstrip("/") or "/"
+        if path.count("/") > DEEPEST_PATH:
+            raise general("nested_too_deep")
+        methods, values = API.find(path)
+        if not methods:
+            raise general("not_found")
+        if method not in methods:
+            raise general("method_not_allowed", allow=", ".join(methods))
+        if self.account.switches.role == "viewer" and method not in _READS:
+            raise general("forbidden")
+        template, names, handler = methods[method]
+        found = dict(zip(names, map(unquote, values), strict=True))
+        call = Call(method, template, found, query, body, _base_url(scope, headers))
+        answer = handler(self.account, call)
+        return (204, [], b"") if answer is None else (200, [(b"content-type", JSON_TYPE)], orjson.dumps(answer))
+
+    def _admit(self, headers: Mapping[str, str]) -> None:
+        token = _token(headers)
+        if not token:
+            raise general("api_key_invalid")
+        if not self.account.knows_token(token):
+            said = "Your API key may be invalid, or you've attempted to access the wrong datacenter."
+            raise Problem(401, "API Key Invalid", said)
+        if self.account.switches.disabled:
+            raise general("user_disabled")
+
+    def _oauth(self, scope: Scope, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
+        match f"{scope['method']} {scope['path']}":
+            case "GET /oauth2/authorize":
+                answer = self.oauth.authorize(query)
+                if isinstance(answer, str):
+                    return 302, [(b"location", answer.encode())], b""
+                if answer is None:
+                    return _html(200, "Authorize", consent_page(query))
+                return _html(answer.status, "Error", f"<h1>{answer.error}</h1><p>{answer.description}</p>")
+            case "POST /oauth2/token":
+                given = self.oauth.token(headers.get("content-type", ""), body)
+                if isinstance(given, Refused):
+                    return _json(given.status, {"error": given.error, "error_description": given.description})
+                return _json(200, given)
+            case "GET /oauth2/metadata":
+                return _json(200, self.oauth.metadata(_token(headers), _base_url(scope, headers)))
+        raise general("not_found")
+
+    def _page(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Reply:
+        match method, path.strip("/").split("/"):
+            case "GET", [""]:
+                content = pages.home(self.account)
+            case "GET", ["contacts", list_id]:
+                content = pages.contacts(self.account, list_id, query)
+            case "GET", ["contacts", list_id, key]:
+                content = pages.contact(self.account, list_id, key)
+            case "POST", ["contacts", list_id, key]:
+                try:
+                    there = pages.change(self.account, list_id, key, body)
+                except (KeyError, ValueError) as error:
+                    raise Problem(400, "Bad Request", str(error)) from error
+                return 303, [(b"location", there.encode())], b""
+            case _:
+                raise general("not_found")
+        return 200, [(b"content-type", _HTML)], content
+
+
+def _token(headers: Mapping[str, str]) -> str | None:
+    """Bearer, OAuth, or Basic with any user and the token as password (mailchimp.md section 2)."""
+    kind, _, rest = headers.get("authorization", "").partition(" ")
+    match kind.lower():
+        case "bearer" | "oauth":
+            return rest.strip()
+        case "basic":
+            try:
+                return base64.b64decode(rest).decode("latin-1").partition(":")[2]
+            except ValueError:
+                return None
+    return None
+
+
+def _base_url(scope: Scope, headers: Mapping[str, str]) -> str:
+    return f"{scope.get('scheme', 'http')}://{headers.get('host', '127.0.0.1')}"
+
+
+def _json(status: int, content: Mapping[str, Any]) -> Reply:
+    return status, [(b"content-type", JSON_TYPE)], orjson.dumps(content)
+
+
+def _html(status: int, title: str, body: str) -> Reply:
+    return status, [(b"content-type", _HTML)], pages.page(title, body)

@@ -1,0 +1,161 @@
+"""The calls about one member (mailchimp.md section 5)."""
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from shopchimp.sandbox.mailchimp.account import Account
+from shopchimp.sandbox.mailchimp.audience import Audience, Member, digest_of
+from shopchimp.sandbox.mailchimp.clock import bad_time, parsed, written
+from shopchimp.sandbox.mailchimp.fields import asked, chosen
+from shopchimp.sandbox.mailchimp.render import shape, whole
+from shopchimp.sandbox.mailchimp.wire import Call, json_kind, not_found, schema_problem
+from shopchimp.sandbox.mailchimp.writing import (
+    PATCHABLE,
+    WRITABLE,
+    already_member,
+    check_compliance,
+    check_schema,
+    create,
+    update,
+)
+
+NEW = frozenset({"contact", "consent"})
+
+
+def one(account: Account, call: Call) -> Mapping[str, Any]:
+    audience, member = _known(account, call)
+    return shape(*asked(call))(audience, (member,))[0]
+
+
+def post(account: Account, call: Call) -> Mapping[str, Any]:
+    audience, body = account.audience(call.path["list_id"]), call.json()
+    _need(body, "email_address", "status")
+    check_schema(body, WRITABLE)
+    skip = call.flag("skip_merge_validation")
+    member = audience.by_address(body["email_address"])
+    if member is None:
+        member = create(audience, body, body["status"], skip_required=skip)
+        account.log(audience, member, NEW)
+        return whole(audience, member)
+    check_compliance(member, body["status"])
+    if member.status != "archived":  # archived members can be added back (pmpro-mailchimp#152)
+        raise already_member(member.email)
+    account.log(audience, member, update(audience, member, body, body["status"], skip_required=skip))
+    return whole(audience, member)
+
+
+def put(account: Account, call: Call) -> Mapping[str, Any]:
+    """The upsert: `status_if_new` for the unknown, `status` overwrites, tags are not part of it."""
+    audience, body = account.audience(call.path["list_id"]), _without_tags(call.json())
+    _need(body, "email_address")
+    check_schema(body, WRITABLE)
+    skip = call.flag("skip_merge_validation")
+    member = audience.by_key(call.path["subscriber_hash"])
+    if member is None:
+        member = audience.by_address(body["email_address"])
+    if member is None:
+        if (
+            digest_of(body["email_address"]).hex() != call.path["subscriber_hash"]
+            and "@" not in call.path["subscriber_hash"]
+        ):
+            raise not_found()
+        status = body.get("status_if_new") or body.get("status")
+        if status is None:
+            raise schema_problem([("status_if_new", "This value should not be blank.")])
+        member = create(audience, body, status, skip_required=skip)
+        account.log(audience, member, NEW)
+    else:
+        account.log(audience, member, update(audience, member, body, body.get("status"), skip_required=skip))
+    return whole(audience, member)
+
+
+def patch(account: Account, call: Call) -> Mapping[str, Any]:
+    audience, member = _known(account, call)
+    body = _without_tags(call.json())
+    check_schema(body, PATCHABLE)
+    skip = call.flag("skip_merge_validation")
+    account.log(audience, member, update(audience, member, body, body.get("status"), skip_required=skip))
+    return whole(audience, member)
+
+
+def archive(account: Account, call: Call) -> None:
+    audience, member = _known(account, call)
+    if member.status == "archived":
+        raise not_found()
+    audience.set_status(member, "archived")
+    audience.touch(member)
+    account.log(audience, member, frozenset({"consent"}))
+
+
+def delete_permanent(account: Account, call: Call) -> None:
+    audience, member = _known(account, call, hash_only=True)
+    account.log(audience, member, frozenset({"forgotten"}))
+    audience.forget(member)
+
+
+def tags(account: Account, call: Call) -> Mapping[str, Any]:
+    audience, member = _known(account, call)
+    count, offset = call.number("count", 10, 1000), call.number("offset", 0)
+    shown = [{"id": tag, "name": audience.tag_names[tag], "date_added": written(at)} for tag, at in member.tags]
+    return chosen(call, {"tags": shown[offset : offset + count], "total_items": len(shown), "_links": []})
+
+
+def change_tags(account: Account, call: Call) -> None:
+    audience, member = _known(account, call, hash_only=True)
+    given = call.json().get("tags")
+    if not isinstance(given, list):
+        raise schema_problem([("tags", f"Schema describes array, {json_kind(given)} found instead")])
+    wanted: dict[str, list[str]] = {"active": [], "inactive": []}
+    for number, each in enumerate(given):
+        if not isinstance(each, dict) or each.get("status") not in wanted or not isinstance(each.get("name"), str):
+            raise schema_problem([(f"tags.item:{number}", "Schema describes a name, and a status active or inactive")])
+        wanted[each["status"]].append(each["name"])
+    changed = audience.with_tags(member, wanted["active"], wanted["inactive"])
+    if changed != member.tags:
+        member.tags = changed
+        audience.touch(member)  # that a tag moves last_changed is UNVERIFIED
+        account.log(audience, member, frozenset({"tags"}))
+
+
+def post_event(account: Account, call: Call) -> None:
+    """Kept and shown; they start no automation here."""
+    audience, member = _known(account, call)
+    body = call.json()
+    name, properties = body.get("name"), body.get("properties", {})
+    if not isinstance(name, str) or not 2 <= len(name) <= 30:
+        raise schema_problem([("name", "This value should be between 2 and 30 characters.")])
+    if not isinstance(properties, dict) or not all(isinstance(each, str) for each in properties.values()):
+        raise schema_problem([("properties", "Schema describes string, something else found instead")])
+    occurred_at = parsed(str(body["occurred_at"])) if "occurred_at" in body else account.now()
+    if occurred_at is None:
+        raise bad_time("occurred_at")
+    event = {"occurred_at": written(occurred_at), "name": name, "properties": properties}
+    audience.events.setdefault(member.number, []).append(event)
+
+
+def events(account: Account, call: Call) -> Mapping[str, Any]:
+    audience, member = _known(account, call)
+    count, offset = call.number("count", 10, 1000), call.number("offset", 0)
+    kept = audience.events.get(member.number, [])
+    page = list(islice(reversed(kept), offset, offset + count))
+    return chosen(call, {"events": page, "total_items": len(kept), "_links": []})
+
+
+def _known(account: Account, call: Call, *, hash_only: bool = False) -> tuple[Audience, Member]:
+    audience = account.audience(call.path["list_id"])
+    member = audience.by_key(call.path["subscriber_hash"], hash_only=hash_only)
+    if member is None:
+        raise not_found()
+    return audience, member
+
+
+def _need(body: Mapping[str, Any], *names: str) -> None:
+    missing = [name for name in names if body.get(name) in (None, "")]
+    if missing:
+        raise schema_problem([(name, "This value should not be blank.") for name in missing])
+
+
+def _without_tags(body: dict[str, Any]) -> dict[str, Any]:
+    body.pop("tags", None)
+    return body
