@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shopchimp.db.crypto import parse_keys
 from shopchimp.mailchimp import MailchimpApp
+from shopchimp.runtime import Runtime, make_runtime
 from shopchimp.shopify import ShopifyApp
 from shopchimp.shopify.domains import shop_domain
 
@@ -140,6 +141,23 @@ class Settings(BaseSettings):
         )
 
 
+def open_runtime(settings: Settings) -> Runtime:
+    """What lives as long as a process, made from the settings."""
+    return make_runtime(
+        database_url=settings.sqlalchemy_url,
+        redis_url=settings.redis_url.get_secret_value(),
+        keys=parse_keys(settings.encryption_keys.get_secret_value()),
+        shopify_app=settings.shopify_app(),
+        mailchimp_app=settings.mailchimp_app(),
+        download_hosts=settings.allowed_download_hosts,
+        connections=settings.mailchimp_connections,
+        standalone_shop=settings.standalone_shop,
+        app_bridge_url=settings.app_bridge_url,
+        lease_seconds=settings.lease_seconds,
+        sweep_seconds=settings.sweep_seconds,
+    )
+
+
 def is_loopback(url: str) -> bool:
     """Whether this address can only be reached from this machine."""
     host = urlsplit(url).hostname or ""
@@ -154,7 +172,7 @@ def is_loopback(url: str) -> bool:
 def load() -> Settings:
     """Read the settings or stop with every problem named at once, without any value in the text."""
     try:
-        return Settings()  # type: ignore[call-arg]  # pydantic-settings fills it from the environment
+        return Settings()
     except ValidationError as error:
         lines = []
         for problem in error.errors(include_input=False, include_url=False, include_context=False):

@@ -1,0 +1,100 @@
+"""Connections: the Mailchimp account of a shop and the audience it is synced with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection as Tx
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+
+from shopchimp.db.models import Connection
+
+_COLUMNS = (
+    "shop_id, account_id, login_id, account_name, role, api_root, access_token, connected_at, state, state_since,"
+    " audience_id, audience_name, double_optin"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRow:
+    """A connection as stored. `state` is connected, revoked (token dead) or gone (audience deleted)."""
+
+    shop_id: int
+    account_id: str
+    login_id: str
+    account_name: str
+    role: str
+    api_root: str
+    access_token: bytes
+    connected_at: datetime
+    state: str
+    state_since: datetime
+    audience_id: str | None
+    audience_name: str | None
+    double_optin: bool
+
+
+def token_context(shop_id: int) -> str:
+    """What the sealed Mailchimp token is bound to."""
+    return f"mailchimp-token:{shop_id}"
+
+
+def get(tx: Tx, shop_id: int) -> ConnectionRow | None:
+    """The shop's connection, if it has one."""
+    query = text(f"select {_COLUMNS} from connections where shop_id = :shop")
+    row = tx.execute(query, {"shop": shop_id}).one_or_none()
+    return ConnectionRow(**row._mapping) if row is not None else None
+
+
+def connect(
+    tx: Tx,
+    shop_id: int,
+    *,
+    account_id: str,
+    login_id: str,
+    account_name: str,
+    role: str,
+    api_root: str,
+    access_token: bytes,
+) -> None:
+    """Store the connected account. The audience stays chosen when it is the same account again."""
+    values = {
+        "account_id": account_id,
+        "login_id": login_id,
+        "account_name": account_name,
+        "role": role,
+        "api_root": api_root,
+        "access_token": access_token,
+    }
+    again = {**values, "state": "connected", "state_since": text("now()"), "connected_at": text("now()")}
+    statement = insert(Connection).values(shop_id=shop_id, **values)
+    kept = {
+        name: text(f"case when connections.account_id = excluded.account_id then connections.{name} end")
+        for name in ("audience_id", "audience_name")
+    }
+    tx.execute(statement.on_conflict_do_update(index_elements=["shop_id"], set_={**again, **kept}))
+
+
+def choose_audience(tx: Tx, shop_id: int, *, audience_id: str, name: str, double_optin: bool) -> None:
+    """Set the audience the shop is synced with."""
+    query = text(
+        """
+        update connections set audience_id = :audience, audience_name = :name, double_optin = :double,
+            state = 'connected', state_since = now()
+        where shop_id = :shop
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "audience": audience_id, "name": name, "double": double_optin})
+
+
+def set_state(tx: Tx, shop_id: int, state: str) -> None:
+    """Note that the connection stopped working (revoked, gone) or works again (connected)."""
+    query = text("update connections set state = :state, state_since = now() where shop_id = :shop and state <> :state")
+    tx.execute(query, {"shop": shop_id, "state": state})
+
+
+def remove(tx: Tx, shop_id: int) -> None:
+    """Forget the account, its token and the audience."""
+    tx.execute(text("delete from connections where shop_id = :shop"), {"shop": shop_id})

@@ -1,0 +1,212 @@
+"""The plan while it is made and worked off: its chunks, its totals, and the rows of one chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shopchimp.db.models import PlanRow
+from shopchimp.domain.planning import Planned
+
+_TABLE = PlanRow.__table__
+CONFLICT_LIMIT = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A person of decision D1, in the shape of the run's own readings."""
+
+    n: int
+    customer: tuple[Any, ...]
+    contact: tuple[Any, ...]
+    body: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactWrite:
+    """One contact of a chunk: what it was, what it is to be."""
+
+    n: int
+    key: str
+    email: str
+    contact_status: str
+    to_contact: str | None
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentWrite:
+    """One customer of a chunk. `to_customer_at` None means: the time of the merchant's decision."""
+
+    n: int
+    customer_id: int
+    customer_state: str
+    customer_at: datetime | None
+    to_customer: str
+    to_customer_at: datetime | None
+    to_customer_level: str
+
+
+def make_chunks(tx: Connection, run_id: UUID) -> None:
+    """List the run's chunks anew from its plan. Only before anything was written."""
+    values = {"run": run_id}
+    tx.execute(text("delete from run_chunks where run_id = :run"), values)
+    for side in ("contact", "customer"):
+        action = "min(contact_action)" if side == "contact" else "'consent'"
+        tx.execute(
+            text(
+                f"""
+                insert into run_chunks (run_id, side, chunk, action, size)
+                select run_id, '{side}', {side}_chunk, {action}, count(*) from plan
+                where run_id = :run and {side}_chunk is not null group by run_id, {side}_chunk
+                """
+            ),
+            values,
+        )
+
+
+def totals(tx: Connection, run_id: UUID) -> dict[str, Any]:
+    """The numbers of the preview: people, per kind, per rule and direction, per reason left alone."""
+    query = text(
+        """
+        select kind, rule, skip, to_contact, to_customer, customer_id is not null as customer,
+            contact_status <> 'absent' as contact, count(*) as n, count(*) filter (where conflict) as conflicts,
+            count(contact_chunk) as contact_writes, count(customer_chunk) as consent_writes
+        from plan where run_id = :run group by 1, 2, 3, 4, 5, 6, 7
+        """
+    )
+    by_kind: dict[str, int] = {}
+    by_rule: dict[str, dict[str, Any]] = {}
+    skip: dict[str, int] = {}
+    sums = dict.fromkeys(
+        ("people", "contacts_read", "contacts_without_customer", "conflicts", "contact_writes", "consent_writes"), 0
+    )
+    for row in tx.execute(query, {"run": run_id}):
+        if not row.customer:
+            sums["contacts_without_customer"] += row.n
+        else:
+            sums["people"] += row.n
+            by_kind[row.kind] = by_kind.get(row.kind, 0) + row.n
+            if row.skip:
+                skip[row.skip] = skip.get(row.skip, 0) + row.n
+        sums["contacts_read"] += row.n if row.contact else 0
+        for name in ("conflicts", "contact_writes", "consent_writes"):
+            sums[name] += getattr(row, name)
+        write = row.to_contact or row.to_customer
+        direction = "to_mailchimp" if row.to_contact else "to_shopify" if row.to_customer else "none"
+        if row.rule:  # none for people who are skipped before consent is looked at
+            entry = by_rule.setdefault(row.rule, {"n": 0, "direction": direction, "write": write})
+            entry["n"] += row.n
+    return {**sums, "by_kind": by_kind, "by_rule": by_rule, "skip": skip}
+
+
+def last_chunk(tx: Connection, run_id: UUID, side: str) -> int:
+    """The highest chunk number given out on a side."""
+    query = text("select coalesce(max(chunk), 0) from run_chunks where run_id = :run and side = :side")
+    return int(tx.execute(query, {"run": run_id, "side": side}).scalar_one())
+
+
+def conflicts(tx: Connection, run_id: UUID) -> list[Conflict]:
+    """The people of decision D1."""
+    query = text(
+        """
+        select n, key, email, customer_id, contact_id, customer_state, customer_at, contact_status, contact_opted_at,
+            contact_changed_at, contact_body
+        from plan where run_id = :run and conflict order by n limit :limit
+        """
+    )
+    return [
+        Conflict(
+            row.n,
+            (row.customer_id, row.key, row.email, row.customer_state, None, row.customer_at, b"{}"),
+            (
+                row.key,
+                row.email,
+                row.contact_id,
+                row.contact_status,
+                row.contact_opted_at,
+                row.contact_changed_at,
+                b"{}",
+                None,
+            ),
+            row.contact_body,
+        )
+        for row in tx.execute(query, {"run": run_id, "limit": CONFLICT_LIMIT})
+    ]
+
+
+def decide_again(
+    tx: Connection,
+    run_id: UUID,
+    n: int,
+    *,
+    planned: Planned,
+    body: dict[str, Any] | None,
+    action: str | None,
+    contact_chunk: int | None,
+    customer_chunk: int | None,
+) -> None:
+    """Replace what would be written for one person."""
+    values = {
+        "kind": planned.kind.value,
+        "rule": planned.rule,
+        "contact_action": action,
+        "to_contact": planned.to_contact,
+        "contact_body": body,
+        "contact_chunk": contact_chunk,
+        "to_customer": planned.to_customer,
+        "to_customer_at": planned.to_customer_at,
+        "to_customer_level": planned.to_customer_level,
+        "customer_chunk": customer_chunk,
+    }
+    tx.execute(_TABLE.update().where(_TABLE.c.run_id == run_id, _TABLE.c.n == n).values(**values))  # type: ignore[attr-defined]
+
+
+def pending_chunks(tx: Connection, run_id: UUID, side: str) -> list[tuple[int, str, int]]:
+    """What is still to be written on a side: chunk number, action, size. Consent first."""
+    query = text(
+        """
+        select chunk, action, size from run_chunks
+        where run_id = :run and side = :side and finished_at is null order by action <> 'consent', chunk
+        """
+    )
+    return [(row.chunk, row.action, row.size) for row in tx.execute(query, {"run": run_id, "side": side})]
+
+
+def intend(tx: Connection, run_id: UUID, side: str, chunk: int) -> tuple[int, datetime]:
+    """Note that a chunk is about to be written; gives back the how-manieth try this is, and when the first was."""
+    query = text(
+        """
+        update run_chunks set attempts = attempts + 1, first_tried_at = coalesce(first_tried_at, now())
+        where run_id = :run and side = :side and chunk = :chunk returning attempts, first_tried_at
+        """
+    )
+    row = tx.execute(query, {"run": run_id, "side": side, "chunk": chunk}).one()
+    return int(row.attempts), row.first_tried_at
+
+
+def contact_writes(tx: Connection, run_id: UUID, chunk: int) -> list[ContactWrite]:
+    """The contacts of a chunk, in the order of the plan."""
+    query = text(
+        """
+        select n, key, email, contact_status, to_contact, contact_body from plan
+        where run_id = :run and contact_chunk = :chunk order by n
+        """
+    )
+    rows = tx.execute(query, {"run": run_id, "chunk": chunk})
+    return [ContactWrite(*row) for row in rows]
+
+
+def consent_writes(tx: Connection, run_id: UUID, chunk: int) -> list[ConsentWrite]:
+    """The customers of a chunk, in the order of the plan."""
+    query = text(
+        """
+        select n, customer_id, customer_state, customer_at, to_customer, to_customer_at, to_customer_level from plan
+        where run_id = :run and customer_chunk = :chunk order by n
+        """
+    )
+    return [ConsentWrite(*row) for row in tx.execute(query, {"run": run_id, "chunk": chunk})]

@@ -1,0 +1,96 @@
+"""What a run read and planned, moved in and out of Postgres in bulk: COPY in, server-side cursors out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import tuple_row
+
+from shopchimp.db.session import Database
+
+CONTACT_COLUMNS = (
+    "run_id",
+    "key",
+    "email",
+    "contact_id",
+    "status",
+    "opted_in_at",
+    "changed_at",
+    "merge_fields",
+    "tags",
+)
+CUSTOMER_COLUMNS = ("run_id", "customer_id", "key", "email", "state", "opt_in_level", "consent_at", "fields")
+PLAN_COLUMNS = (
+    "run_id", "n", "key", "email", "name", "customer_id", "contact_id",
+    "customer_state", "customer_at", "contact_status", "contact_opted_at", "contact_changed_at",
+    "kind", "rule", "skip", "conflict",
+    "contact_action", "to_contact", "contact_body", "contact_chunk",
+    "to_customer", "to_customer_at", "to_customer_level", "customer_chunk",
+)  # fmt: skip
+
+Connection = psycopg.Connection[Any]
+Values = Sequence[Any]
+
+
+def copy_in(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Values]) -> None:
+    """COPY rows into a table, in the connection's open transaction."""
+    statement = sql.SQL("copy {} ({}) from stdin").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def upsert_contacts(connection: Connection, rows: Sequence[Values]) -> None:
+    """Store contacts that may be there already (a page that shifted, a later reading); the later one stays."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, CONTACT_COLUMNS))
+    marks = sql.SQL(", ").join([sql.Placeholder()] * len(CONTACT_COLUMNS))
+    changes = sql.SQL(", ").join(
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in CONTACT_COLUMNS[2:]
+    )
+    statement = sql.SQL("insert into run_contacts ({}) values ({}) on conflict (run_id, key) do update set {}").format(
+        columns, marks, changes
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, rows)
+
+
+@contextmanager
+def contacts_by_key(database: Database, run_id: UUID, *, after: str) -> Iterator[Iterator[Values]]:
+    """Stream the run's contacts in order of key, from just after the key given."""
+    columns = ", ".join(CONTACT_COLUMNS[1:-2]) + ", merge_fields::text, tags::text"
+    query = f"select {columns} from run_contacts where run_id = %s and key > %s order by key"
+    with _stream(database, query, (run_id, after)) as rows:
+        yield rows
+
+
+@contextmanager
+def customers_by_key(database: Database, run_id: UUID, *, after: str) -> Iterator[Iterator[Values]]:
+    """Stream the run's customers in order of key, then id, from just after the key given."""
+    columns = ", ".join(CUSTOMER_COLUMNS[1:-1]) + ", fields::text"
+    query = f"select {columns} from run_customers where run_id = %s and key > %s order by key, customer_id"
+    with _stream(database, query, (run_id, after)) as rows:
+        yield rows
+
+
+@contextmanager
+def _stream(database: Database, query: str, values: Values) -> Iterator[Iterator[Values]]:
+    with (
+        database.raw() as connection,
+        connection.cursor(name=f"stream_{uuid4().hex}", row_factory=tuple_row, binary=True) as cursor,
+    ):
+        cursor.itersize = 5000
+        cursor.execute(query.encode(), values)
+        yield iter(cursor)
+
+
+def forget(connection: Connection, run_id: UUID, table: str) -> None:
+    """Delete what a run stored in one of its tables, to read or plan it again from the start."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("delete from {} where run_id = %s").format(sql.Identifier(table)), (run_id,))

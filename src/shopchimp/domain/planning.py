@@ -1,0 +1,215 @@
+"""What the first sync would do for one person: pure, so that the preview and the run can't disagree.
+
+`plan_person` joins what both sides said about one address, asks `reconcile` about consent and compares the fields.
+Consent always goes first: a person who is held is left alone altogether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from shopchimp.domain.addresses import is_deliverable_looking
+from shopchimp.domain.consent import (
+    NO_CONTACT,
+    NO_CUSTOMER,
+    ContactConsent,
+    ContactStatus,
+    CustomerConsent,
+    CustomerState,
+    CustomerWrite,
+    Hold,
+    InSync,
+    Policy,
+    Push,
+    is_consent_conflict,
+    reconcile,
+)
+from shopchimp.domain.fields import FieldMap, differences, merge_fields
+
+
+class Kind(StrEnum):
+    """The cell of the preview that a person is counted in."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    CONSENT_TO_CONTACT = "consent_to_contact"
+    SUBSCRIBE_CUSTOMER = "consent_to_customer_subscribe"
+    UNSUBSCRIBE_CUSTOMER = "consent_to_customer_unsubscribe"
+    UNCHANGED = "unchanged"
+    SKIP = "skip"
+
+
+class Action(StrEnum):
+    """How a contact is written. Batches hold one action each, since `update_existing` goes for a whole batch."""
+
+    CREATE = "create"
+    CONSENT = "consent"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer as read from Shopify; `fields` are first_name, last_name, phone, default_address."""
+
+    id: int
+    key: str
+    email: str | None
+    consent: CustomerConsent
+    fields: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """First and last name, as far as known."""
+        parts = (self.fields.get("first_name"), self.fields.get("last_name"))
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A contact as read from Mailchimp."""
+
+    id: str
+    key: str
+    email: str
+    consent: ContactConsent
+    merge_fields: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the audience's own default fields."""
+        return " ".join(str(part) for tag in ("FNAME", "LNAME") if (part := self.merge_fields.get(tag)))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a plan depends on beside the people: the merchant's choices and the audience's kind."""
+
+    policy: Policy = Policy.MAILCHIMP_WINS
+    sync_non_subscribed: bool = True
+    double_optin: bool = False
+    tag: str = ""
+    field_map: FieldMap = field(default_factory=FieldMap.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What would be written for one person, by which rule; nothing at all where `skip` names a reason."""
+
+    kind: Kind
+    rule: str
+    skip: str | None = None
+    conflict: bool = False
+    action: Action | None = None
+    to_contact: str | None = None
+    body: dict[str, Any] | None = None
+    to_customer: str | None = None
+    to_customer_at: datetime | None = None
+    to_customer_level: str | None = None
+
+
+# Contacts that may be given new field values. Writing to an archived contact would bring it back (L9), and a cleaned
+# one gets no mail anyway.
+_WRITABLE = frozenset(
+    {ContactStatus.SUBSCRIBED, ContactStatus.UNSUBSCRIBED, ContactStatus.TRANSACTIONAL, ContactStatus.PENDING}
+)
+
+
+def skipped(reason: str, rule: str = "") -> Planned:
+    """Nothing is written for this person, for a reason of the catalogue."""
+    return Planned(Kind.SKIP, rule, skip=reason)
+
+
+def plan_person(customer: Customer | None, contact: Contact | None, options: Options) -> Planned:
+    """Decide for one address. `customer` None is a contact without a customer, `contact` None an address new there."""
+    if customer is not None and contact is None and (reason := _unusable(customer.email)):
+        return skipped(reason)
+    customer_consent = customer.consent if customer else NO_CUSTOMER
+    contact_consent = contact.consent if contact else NO_CONTACT
+    verdict = reconcile(
+        None,
+        None,
+        customer_consent,
+        contact_consent,
+        policy=options.policy,
+        sync_non_subscribed=options.sync_non_subscribed,
+        double_optin=options.double_optin,
+    )
+    if isinstance(verdict, Hold):
+        return skipped(verdict.reason.value, verdict.rule.value)
+    if customer is None:
+        return skipped("no_customer", verdict.rule.value)
+    conflict = is_consent_conflict(customer_consent, contact_consent)
+    if contact is None:
+        return _create(customer, verdict, options)
+    return _update(customer, contact, verdict, options, conflict=conflict)
+
+
+def _unusable(email: str | None) -> str | None:
+    if not email:
+        return "no_email"
+    return None if is_deliverable_looking(email) else "bad_email"
+
+
+def _create(customer: Customer, verdict: Push | InSync, options: Options) -> Planned:
+    if not isinstance(verdict, Push) or verdict.write_contact is None:
+        return Planned(Kind.UNCHANGED, verdict.rule.value)
+    body = _consent_body(customer.email or "", verdict)
+    body["merge_fields"] = merge_fields(customer.fields, options.field_map)
+    if options.tag:
+        body["tags"] = [options.tag]
+    status = verdict.write_contact.value
+    return Planned(Kind.CREATE, verdict.rule.value, action=Action.CREATE, to_contact=status, body=body)
+
+
+def _update(
+    customer: Customer, contact: Contact, verdict: Push | InSync, options: Options, *, conflict: bool
+) -> Planned:
+    changes: dict[str, Any] = {}
+    if contact.consent.status in _WRITABLE:
+        changes = differences(merge_fields(customer.fields, options.field_map), contact.merge_fields)
+    rule = verdict.rule.value
+    if isinstance(verdict, Push) and verdict.write_contact is not None:
+        body = _consent_body(contact.email, verdict)
+        if changes:
+            body["merge_fields"] = changes
+        status = verdict.write_contact.value
+        return Planned(
+            Kind.CONSENT_TO_CONTACT, rule, conflict=conflict, action=Action.CONSENT, to_contact=status, body=body
+        )
+    action = Action.UPDATE if changes else None
+    profile = {"email_address": contact.email, "merge_fields": changes} if changes else None
+    if isinstance(verdict, Push):
+        subscribing = verdict.write_customer is CustomerWrite.SUBSCRIBED
+        return Planned(
+            Kind.SUBSCRIBE_CUSTOMER if subscribing else Kind.UNSUBSCRIBE_CUSTOMER,
+            rule,
+            conflict=conflict,
+            action=action,
+            body=profile,
+            to_customer=verdict.customer_state.value if verdict.customer_state else None,
+            to_customer_at=verdict.consent_at,
+            to_customer_level=verdict.opt_in_level.value if verdict.opt_in_level else None,
+        )
+    return Planned(Kind.UPDATE if changes else Kind.UNCHANGED, rule, action=action, body=profile)
+
+
+def _consent_body(email: str, push: Push) -> dict[str, Any]:
+    """A member body that sets consent, with the time of the opt-in where there is one (L6)."""
+    status = push.write_contact
+    body: dict[str, Any] = {"email_address": email, "status": status.value if status else None}
+    if status is ContactStatus.SUBSCRIBED and push.consent_at is not None:
+        body["timestamp_opt"] = push.consent_at.strftime("%Y-%m-%dT%H:%M:%S+00:00")
+    return body
+
+
+CUSTOMER_STATES = {state.value: state for state in CustomerState}
+CONTACT_STATUSES = {status.value: status for status in ContactStatus}
+
+
+def customer_state(value: str) -> CustomerState:
+    """Shopify's word as ours. A word we don't know is handled like INVALID: shown, never written."""
+    return CUSTOMER_STATES.get(value, CustomerState.INVALID)

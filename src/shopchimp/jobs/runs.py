@@ -1,0 +1,135 @@
+"""Working on sync runs: claim one, take it a bit further, store when it wants to be looked at again.
+
+The only place that decides about waiting and trying again. A wake-up names nobody: Postgres says whose turn it is.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from shopchimp.db import connections, notes, sync_runs
+from shopchimp.db.sync_runs import LeaseLost, Run
+from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
+from shopchimp.runtime import Runtime
+from shopchimp.services.sync_runs import RunState, advance
+
+log = structlog.get_logger()
+
+SLICE = 20.0  # seconds one run is worked on before others get their turn
+PATIENCE = 3.0  # seconds a worker waits for a run that falls due soon, rather than going to sleep
+MAX_ATTEMPTS = 30  # claims without any progress, after which a run is given up
+
+
+def drain(runtime: Runtime, *, stop: threading.Event) -> int:
+    """Work until nothing is due. Gives back how many slices were worked."""
+    slices = 0
+    while not stop.is_set():
+        token = uuid4()
+        with runtime.database.transaction() as tx:
+            run = sync_runs.claim(tx, token=token, lease=runtime.lease_seconds)
+            soon = None if run else sync_runs.seconds_until_due(tx)
+        if run is not None:
+            slices += 1
+            _work(runtime, run, token, stop)
+        elif soon is None or soon > PATIENCE:
+            return slices
+        else:
+            stop.wait(min(soon + 0.01, 0.5))
+    return slices
+
+
+def _work(runtime: Runtime, run: Run, token: UUID, stop: threading.Event) -> None:
+    with structlog.contextvars.bound_contextvars(run=str(run.id), phase=run.phase, attempt=run.attempts):
+        with _lease_kept(runtime, run, token) as lost:
+            wait, trouble = _advance(runtime, run, token, stop=stop, lost=lost)
+        with runtime.database.transaction() as tx:
+            sync_runs.release(tx, run.id, token, wait=wait, trouble=trouble)
+
+
+def _advance(
+    runtime: Runtime, run: Run, token: UUID, *, stop: threading.Event, lost: threading.Event
+) -> tuple[float | None, dict[str, Any] | None]:
+    """One slice of work. Gives back how long to wait and what stands in the way, if anything."""
+    if run.attempts > MAX_ATTEMPTS:
+        return _give_up(runtime, run, "internal", "no progress after many tries")
+    try:
+        wait = advance(runtime.gateways, run, token, seconds=SLICE, stopped=lambda: stop.is_set() or lost.is_set())
+    except LeaseLost:
+        return 0.0, None
+    except RateLimited as error:
+        return error.retry_after + random.uniform(0, 0.2), _trouble(error)  # noqa: S311 - jitter
+    except Unavailable as error:
+        log.warning("platform_unavailable", platform=error.platform, code=error.code)
+        return random.uniform(0.5, min(900.0, 2.0 * 2**run.attempts)), _trouble(error)  # noqa: S311 - jitter
+    except (Unauthorized, Gone) as error:
+        return _ask_merchant(runtime, run, error)
+    except Rejected as error:
+        return _give_up(runtime, run, error.code, error.detail)
+    except OperationalError:
+        log.warning("database_unavailable")
+        time.sleep(0.5)  # the release below would fail as well; the lease ends by itself
+        return 1.0, None
+    except Exception:
+        reference = uuid4().hex[:8]
+        log.exception("run_crashed", reference=reference)
+        if run.attempts >= 5:
+            return _give_up(runtime, run, "internal", f"reference {reference}")
+        return 2.0 * run.attempts, {"code": "internal", "detail": f"reference {reference}"}
+    return wait, None
+
+
+def _trouble(error: PlatformError) -> dict[str, Any]:
+    return {"code": error.code, "detail": error.detail[:500]}
+
+
+def _ask_merchant(runtime: Runtime, run: Run, error: PlatformError) -> tuple[None, dict[str, Any]]:
+    """Only the merchant can mend this: the run keeps its place and waits, the connection shows why."""
+    log.warning("needs_merchant", platform=error.platform, code=error.code)
+    with runtime.database.transaction() as tx:
+        sync_runs.set_state(tx, run.shop_id, run.id, RunState.NEEDS_YOU, due=False)
+        if error.platform == "mailchimp":
+            connections.set_state(tx, run.shop_id, "gone" if isinstance(error, Gone) else "revoked")
+        notes.add(tx, run.shop_id, kind="run", run_id=run.id, cause=error.code, detail={"needs_you": True})
+    return None, _trouble(error)
+
+
+def _give_up(runtime: Runtime, run: Run, code: str, detail: str) -> tuple[None, dict[str, Any]]:
+    log.error("run_failed", code=code)
+    with runtime.database.transaction() as tx:
+        sync_runs.set_state(tx, run.shop_id, run.id, RunState.FAILED, due=False)
+        notes.add(tx, run.shop_id, kind="run", run_id=run.id, cause=code, detail={"failed": True})
+    return None, {"code": code, "detail": detail[:500]}
+
+
+@contextmanager
+def _lease_kept(runtime: Runtime, run: Run, token: UUID) -> Iterator[threading.Event]:
+    """Renew the lease from a thread of its own while the body works; the event is set when the lease is lost."""
+    lost, done = threading.Event(), threading.Event()
+
+    def renew() -> None:
+        while not done.wait(runtime.lease_seconds / 4):
+            try:
+                with runtime.database.transaction() as tx:
+                    sync_runs.renew(tx, run.id, token, lease=runtime.lease_seconds)
+            except LeaseLost:
+                lost.set()
+                return
+            except Exception as error:  # noqa: BLE001 - Postgres may be away for a moment; the fence keeps us safe
+                log.warning("lease_not_renewed", error=type(error).__name__)
+
+    keeper = threading.Thread(target=renew, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield lost
+    finally:
+        done.set()
+        keeper.join(timeout=5)

@@ -1,0 +1,151 @@
+"""Connecting a shop to its Mailchimp account, choosing the audience, and disconnecting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from shopchimp.db import connections, notes, oauth_states, shops
+from shopchimp.db.session import Database
+from shopchimp.mailchimp import audiences, oauth
+from shopchimp.mailchimp.audiences import Audience
+from shopchimp.services import sync_runs
+from shopchimp.services.gateways import Gateways
+
+log = structlog.get_logger()
+ROLES_THAT_MAY = frozenset({"owner", "admin", "manager", ""})  # an empty role: the account did not say
+
+
+class ConnectRefused(Exception):
+    """The connection or the choice can't be made; `code` is in the catalogue of causes or says what to do."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """What the merchant sees of the connection. `state`: connected, revoked, gone."""
+
+    account_name: str
+    login_id: str
+    role: str
+    state: str
+    state_since: datetime
+    connected_at: datetime
+    audience_id: str | None
+    audience_name: str | None
+    double_optin: bool
+
+
+def status(database: Database, shop_id: int) -> ConnectionStatus | None:
+    """The shop's connection, or None when no account is connected."""
+    with database.transaction() as tx:
+        row = connections.get(tx, shop_id)
+    if row is None:
+        return None
+    return ConnectionStatus(
+        account_name=row.account_name,
+        login_id=row.login_id,
+        role=row.role,
+        state=row.state,
+        state_since=row.state_since,
+        connected_at=row.connected_at,
+        audience_id=row.audience_id,
+        audience_name=row.audience_name,
+        double_optin=row.double_optin,
+    )
+
+
+def begin(gateways: Gateways, shop_id: int) -> str:
+    """Where to send the merchant's browser to log in to Mailchimp and authorise access."""
+    with gateways.database.transaction() as tx:
+        shop = shops.get(tx, shop_id)
+        if shop is None:
+            raise ConnectRefused("sh_access_revoked", "This shop is not installed.")
+        state = oauth_states.begin(tx, kind="mailchimp", shop=shop.domain)
+    return oauth.authorize_url(gateways.mailchimp_app, state)
+
+
+def began_for(gateways: Gateways, state: str) -> str | None:
+    """Use the callback's state up: the domain of the shop that began it, or None."""
+    with gateways.database.transaction() as tx:
+        return oauth_states.end(tx, state, kind="mailchimp")
+
+
+def finish(gateways: Gateways, domain: str, code: str) -> None:
+    """Redeem the callback's code and store the account, sealed to the shop."""
+    with gateways.database.transaction() as tx:
+        shop = shops.by_domain(tx, domain)
+    if shop is None:
+        raise ConnectRefused("sh_access_revoked", "This shop is not installed.")
+    token = oauth.redeem_code(gateways.http, gateways.mailchimp_app, code)
+    account = oauth.identify(gateways.http, gateways.mailchimp_app, token)
+    if account.role.lower() not in ROLES_THAT_MAY:
+        raise ConnectRefused("mc_role_too_low", f"This Mailchimp user is a {account.role}. Ask an Admin to connect.")
+    with gateways.database.transaction() as tx:
+        connections.connect(
+            tx,
+            shop.id,
+            account_id=account.account_id,
+            login_id=account.login_id,
+            account_name=account.name,
+            role=account.role,
+            api_root=account.api_root,
+            access_token=gateways.vault.seal(token.encode(), context=connections.token_context(shop.id)),
+        )
+        notes.add(tx, shop.id, kind="connection", detail={"connected": True, "account": account.name})
+    sync_runs.wake_waiting(gateways.database, shop.id)
+    log.info("mailchimp_connected", shop=domain)
+
+
+def all_audiences(gateways: Gateways, shop_id: int) -> list[Audience]:
+    """The audiences of the connected account."""
+    return audiences.all_audiences(gateways.mailchimp(shop_id))
+
+
+def choose_audience(gateways: Gateways, shop_id: int, audience_id: str) -> Audience:
+    """Sync this shop with one audience (S5). Once people were synced, another audience needs a disconnect first."""
+    with gateways.database.transaction() as tx:
+        current = connections.get(tx, shop_id)
+    if current is None:
+        raise ConnectRefused("mc_access_revoked", "Connect Mailchimp first.")
+    changing = current.audience_id not in (None, audience_id)
+    if changing and sync_runs.has_written(gateways.database, shop_id):
+        raise ConnectRefused(
+            "audience_fixed", "This store is already synced with an audience. Disconnect first to choose another."
+        )
+    offered = {audience.id: audience for audience in all_audiences(gateways, shop_id)}
+    if audience_id not in offered:
+        raise ConnectRefused("mc_audience_gone", "This Mailchimp account has no such audience.")
+    chosen = offered[audience_id]
+    with gateways.database.transaction() as tx:
+        connections.choose_audience(
+            tx, shop_id, audience_id=chosen.id, name=chosen.name, double_optin=chosen.double_optin
+        )
+        if changing or current.audience_id is None:
+            notes.add(tx, shop_id, kind="connection", detail={"audience": chosen.name})
+    return chosen
+
+
+def disconnect(gateways: Gateways, shop_id: int, *, confirm_name: str) -> list[str]:
+    """Stop all syncing and forget the account. Contacts and customers stay where they are (S85 to S88).
+
+    Gives back, in words, what was removed. The audience's name has to be typed to confirm.
+    """
+    with gateways.database.transaction() as tx:
+        row = connections.get(tx, shop_id)
+    if row is None:
+        raise ConnectRefused("not_connected", "No Mailchimp account is connected.")
+    if confirm_name.strip() != (row.audience_name or row.account_name):
+        raise ConnectRefused("not_confirmed", f"Type {row.audience_name or row.account_name} to confirm.")
+    sync_runs.stop_all(gateways.database, shop_id)
+    removed = ["the Mailchimp access key", "the plan and the readings of every sync"]
+    with gateways.database.transaction() as tx:
+        connections.remove(tx, shop_id)
+        notes.add(tx, shop_id, kind="connection", detail={"connected": False, "removed": removed})
+    return removed

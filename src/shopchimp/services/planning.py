@@ -1,0 +1,245 @@
+"""Step 3 of the first sync: join both readings by address and write one plan row a person.
+
+Two sorted streams are merged; the plan leaves by COPY in blocks, each stored with the place reached. Nothing larger
+than a block is ever in memory, so a million people take no more of it than ten thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from shopchimp.db import plan, run_tables, sync_runs
+from shopchimp.db.session import Database
+from shopchimp.db.sync_runs import Run
+from shopchimp.domain.consent import ContactConsent, CustomerConsent, Policy
+from shopchimp.domain.fields import FieldMap
+from shopchimp.domain.planning import (
+    CONTACT_STATUSES,
+    Action,
+    Contact,
+    Customer,
+    Options,
+    Planned,
+    customer_state,
+    plan_person,
+    skipped,
+)
+from shopchimp.mailchimp.members import BATCH
+from shopchimp.shopify.customers import ALIASES
+
+BLOCK = 10_000  # people planned in one transaction
+
+Joined = tuple[str, list[tuple[Any, ...]], tuple[Any, ...] | None]
+
+
+def options_of(run: Run) -> Options:
+    """The options the run was made with, frozen at that moment."""
+    stored = run.options
+    return Options(
+        policy=Policy(run.policy),
+        sync_non_subscribed=bool(stored["sync_non_subscribed"]),
+        double_optin=bool(stored["double_optin"]),
+        tag=str(stored["tag"]),
+        field_map=FieldMap.from_json({**stored["field_map"], **dict.fromkeys(run.cursor.get("unfit") or ())}),
+    )
+
+
+@dataclass(slots=True)
+class Chunks:
+    """Deals people out into chunks: one open chunk an action, numbered in the order they were opened."""
+
+    last: int = 0
+    open: dict[str, list[int]] | None = None
+
+    def add(self, action: str, size: int) -> int:
+        """The number of the chunk that this person's write belongs to."""
+        self.open = self.open if self.open is not None else {}
+        current = self.open.get(action)
+        if current is None or current[1] >= size:
+            self.last += 1
+            current = self.open[action] = [self.last, 0]
+        current[1] += 1
+        return current[0]
+
+
+def make_plan(database: Database, run: Run, token: UUID) -> None:
+    """Plan everybody, going on from the last block that was stored. Then count what the preview shows."""
+    options = options_of(run)
+    place = run.cursor.get("plan") or {"key": "", "n": 0, "contact": [0, {}], "customer": [0, {}]}
+    contact_chunks, customer_chunks = Chunks(*place["contact"]), Chunks(*place["customer"])
+    n, after = int(place["n"]), str(place["key"])
+    with (
+        run_tables.customers_by_key(database, run.id, after=after) as customers,
+        run_tables.contacts_by_key(database, run.id, after=after) as contacts,
+    ):
+        people = _merge(customers, contacts)
+        while block := list(islice(people, BLOCK)):
+            rows = []
+            for _key, same_address, contact in block:
+                for customer, planned in _plan_address(same_address, contact, options):
+                    n += 1
+                    rows.append(_row(run.id, n, customer, contact, planned, contact_chunks, customer_chunks))
+            place = {
+                "key": block[-1][0],
+                "n": n,
+                "contact": [contact_chunks.last, contact_chunks.open],
+                "customer": [customer_chunks.last, customer_chunks.open],
+            }
+            run.cursor["plan"] = place
+            run.counts["planned"] = n
+            with database.raw() as connection:
+                run_tables.copy_in(connection, "plan", run_tables.PLAN_COLUMNS, rows)
+                sync_runs.save_raw(connection, run, token)
+    count(database, run, token)
+
+
+def count(database: Database, run: Run, token: UUID) -> None:
+    """List the chunks and add up the preview's numbers from the plan itself."""
+    with database.transaction() as tx:
+        sync_runs.fence(tx, run.id, token)
+        plan.make_chunks(tx, run.id)
+        run.counts.update(plan.totals(tx, run.id))
+        sync_runs.save(tx, run.id, token, counts=run.counts)
+
+
+def apply_policy(database: Database, run: Run, policy: Policy) -> dict[str, Any]:
+    """The merchant answered D1: plan the conflicting people again under this policy and count anew.
+
+    The run must be ready and not started; its row is locked meanwhile. Gives back the new counts.
+    """
+    with database.transaction() as tx:
+        locked = sync_runs.get(tx, run.shop_id, run.id, lock=True)
+        if locked is None or locked.state != "ready" or locked.policy == policy.value:
+            return locked.counts if locked else {}
+        options = Options(policy=policy, double_optin=bool(run.options["double_optin"]))
+        chunks = Chunks(plan.last_chunk(tx, run.id, "contact")), Chunks(plan.last_chunk(tx, run.id, "customer"))
+        for row in plan.conflicts(tx, run.id):
+            customer, contact = _customer(row.customer), _contact(row.contact)
+            planned = plan_person(customer, contact, options)
+            # the profile part of the row is as planned before: only the consent is decided anew
+            body = {**(row.body or {}), **(planned.body or {})}
+            if planned.to_contact is None:
+                body.pop("status", None)
+                body.pop("timestamp_opt", None)
+            profile = len(body) > 1 or planned.to_contact is not None
+            action = _action(planned, has_profile=profile)
+            plan.decide_again(
+                tx,
+                run.id,
+                row.n,
+                planned=planned,
+                body=body if profile else None,
+                action=action,
+                contact_chunk=chunks[0].add(action, BATCH) if action else None,
+                customer_chunk=chunks[1].add("consent", ALIASES) if planned.to_customer else None,
+            )
+        plan.make_chunks(tx, run.id)
+        counts = {**locked.counts, **plan.totals(tx, run.id)}
+        sync_runs.set_policy(tx, run.id, policy.value, counts=counts)
+    return counts
+
+
+def _action(planned: Planned, *, has_profile: bool) -> str | None:
+    if planned.to_contact is not None:
+        return Action.CONSENT.value
+    return Action.UPDATE.value if has_profile else None
+
+
+def _merge(customers: Iterator[Any], contacts: Iterator[Any]) -> Iterator[Joined]:
+    """Join two streams sorted by key: all customers of an address with its contact, either side may be empty."""
+    customer, contact = next(customers, None), next(contacts, None)
+    while customer is not None or contact is not None:
+        if customer is None or (contact is not None and contact[0] < customer[1]):
+            yield contact[0], [], contact
+            contact = next(contacts, None)
+            continue
+        key, same = customer[1], []
+        while customer is not None and customer[1] == key:
+            same.append(customer)
+            customer = next(customers, None)
+        if contact is not None and contact[0] == key:
+            yield key, same, contact
+            contact = next(contacts, None)
+        else:
+            yield key, same, None
+
+
+def _plan_address(
+    same_address: list[tuple[Any, ...]], contact_row: tuple[Any, ...] | None, options: Options
+) -> Iterator[tuple[tuple[Any, ...] | None, Planned]]:
+    contact = _contact(contact_row) if contact_row else None
+    if contact_row and contact is None:
+        yield (same_address[0] if same_address else None), skipped("unknown_status")
+    elif not same_address:
+        yield None, plan_person(None, contact, options)
+    else:
+        yield same_address[0], plan_person(_customer(same_address[0]), contact, options)
+    for another in same_address[1:]:
+        yield another, skipped("duplicate_email")
+
+
+def _customer(row: tuple[Any, ...]) -> Customer:
+    customer_id, key, email, state, level, consent_at, fields = row
+    return Customer(
+        customer_id, key, email, CustomerConsent(customer_state(state), consent_at, level), orjson.loads(fields)
+    )
+
+
+def _contact(row: tuple[Any, ...]) -> Contact | None:
+    key, email, contact_id, status, opted_in_at, changed_at, merge_fields, _tags = row
+    known = CONTACT_STATUSES.get(status)
+    if known is None:
+        return None
+    consent = ContactConsent(known, opted_in_at, changed_at)
+    return Contact(contact_id, key, email, consent, orjson.loads(merge_fields))
+
+
+def _row(  # noqa: PLR0917 - called once, in the order of the plan's columns
+    run_id: UUID,
+    n: int,
+    customer: tuple[Any, ...] | None,
+    contact: tuple[Any, ...] | None,
+    planned: Planned,
+    contact_chunks: Chunks,
+    customer_chunks: Chunks,
+) -> tuple[Any, ...]:
+    if customer is None:
+        customer = (None, contact[0] if contact else "", None, "absent", None, None, b"{}")
+    if planned.skip == "duplicate_email" or contact is None:
+        contact = (None, None, None, "absent", None, None, b"{}", None)
+    fields = orjson.loads(customer[6])
+    if customer[0] is None:
+        fields = {"first_name": (values := orjson.loads(contact[6])).get("FNAME"), "last_name": values.get("LNAME")}
+    key = customer[1] if planned.skip != "duplicate_email" else f"customer:{customer[0]}"
+    return (
+        run_id,
+        n,
+        key,
+        customer[2] or contact[1],
+        " ".join(part for part in (fields.get("first_name"), fields.get("last_name")) if part),
+        customer[0],
+        contact[2],
+        customer[3],
+        customer[5],
+        contact[3],
+        contact[4],
+        contact[5],
+        planned.kind.value,
+        planned.rule,
+        planned.skip,
+        planned.conflict,
+        planned.action.value if planned.action else None,
+        planned.to_contact,
+        orjson.dumps(planned.body).decode() if planned.body else None,
+        contact_chunks.add(planned.action.value, BATCH) if planned.action else None,
+        planned.to_customer,
+        planned.to_customer_at,
+        planned.to_customer_level,
+        customer_chunks.add("consent", ALIASES) if planned.to_customer else None,
+    )

@@ -1,0 +1,198 @@
+"""Steps 1 and 2 of the first sync: read the audience and the customers, whole, into the run's own tables.
+
+Shopify's bulk operation is started first and works while the audience is paged, a few pages in flight. Each page and
+each block of lines is stored together with the place reached, so a successor goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg.errors
+
+from shopchimp.db import run_tables, sync_runs
+from shopchimp.db.session import Database
+from shopchimp.db.sync_runs import Run
+from shopchimp.domain.addresses import normalise
+from shopchimp.domain.errors import Unavailable
+from shopchimp.mailchimp import members
+from shopchimp.mailchimp.client import MailchimpClient
+from shopchimp.mailchimp.members import Member
+from shopchimp.shopify import bulk, documents
+from shopchimp.shopify.client import ShopifyClient
+from shopchimp.shopify.customers import parse_time
+
+BLOCK = 5000  # lines of the bulk result stored at once
+PASSES = ("", "archived")  # archived contacts are left out of the plain listing
+
+
+def start_bulk(database: Database, run: Run, token: UUID, client: ShopifyClient) -> None:
+    """Ask Shopify for all customers, unless this run has asked already."""
+    if run.cursor.get("bulk_id"):
+        return
+    run.cursor["bulk_id"] = bulk.start(client, documents.CUSTOMERS_IN_BULK)
+    run.cursor["lines"] = 0
+    with database.transaction() as tx:
+        sync_runs.save(tx, run.id, token, cursor=run.cursor)
+
+
+def read_contacts(database: Database, run: Run, token: UUID, client: MailchimpClient, *, threads: int) -> None:
+    """Page the audience into `run_contacts`, then once more whatever changed while we were reading."""
+    run.cursor.setdefault("contacts_since", datetime.now(UTC).isoformat(timespec="seconds"))
+    done = {status: set(pages) for status, pages in (run.cursor.get("pages") or {}).items()}
+    for status in PASSES:
+        _read_pass(database, run, token, client, status=status, done=done.setdefault(status, set()), threads=threads)
+    since = datetime.fromisoformat(run.cursor["contacts_since"])
+    changed = changed_contacts(client, run.audience_id, since)
+    with database.raw() as connection:
+        run_tables.upsert_contacts(connection, [_contact_row(run.id, member) for member in changed])
+
+
+def changed_contacts(client: MailchimpClient, audience_id: str, since: datetime) -> list[Member]:
+    """Every contact whose `last_changed` is after `since`."""
+    found: list[Member] = []
+    while True:
+        page = members.changed_since(client, audience_id, since, offset=len(found))
+        found += page
+        if len(page) < members.PAGE:
+            return found
+
+
+def _read_pass(
+    database: Database,
+    run: Run,
+    token: UUID,
+    client: MailchimpClient,
+    *,
+    status: str,
+    done: set[int],
+    threads: int,
+) -> None:
+    def fetch(offset: int) -> tuple[int, list[Member], int]:
+        page, total = members.page(client, run.audience_id, offset=offset, status=status or None)
+        return offset, page, total
+
+    def keep(offset: int, page: list[Member], total: int) -> int:
+        done.add(offset)
+        run.cursor["pages"] = {**(run.cursor.get("pages") or {}), status: sorted(done)}
+        run.counts[f"contacts_total{'_' + status if status else ''}"] = total
+        _store_page(database, run, token, page)
+        return total
+
+    total = (
+        keep(*fetch(0)) if 0 not in done else int(run.counts.get(f"contacts_total{'_' + status if status else ''}", 0))
+    )
+    with ThreadPoolExecutor(threads) as pool:
+        pending: list[Future[tuple[int, list[Member], int]]] = [
+            pool.submit(fetch, offset) for offset in range(members.PAGE, total, members.PAGE) if offset not in done
+        ]
+        try:
+            for future in as_completed(pending):
+                total = max(total, keep(*future.result()))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    offset = max(done) + members.PAGE
+    while offset < total:  # the audience grew while it was read
+        total = max(total, keep(*fetch(offset)))
+        offset += members.PAGE
+
+
+def _store_page(database: Database, run: Run, token: UUID, page: Sequence[Member]) -> None:
+    rows = [_contact_row(run.id, member) for member in page]
+    try:
+        with database.raw() as connection:
+            run_tables.copy_in(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
+    except psycopg.errors.UniqueViolation:  # pages shifted while we read: some contact is on two of them
+        with database.raw() as connection:
+            run_tables.upsert_contacts(connection, rows)
+    with database.transaction() as tx:
+        sync_runs.save(tx, run.id, token, cursor=run.cursor, counts=run.counts)
+
+
+def _contact_row(run_id: UUID, member: Member) -> tuple[Any, ...]:
+    return (
+        run_id,
+        normalise(member.email),
+        member.email,
+        member.contact_id,
+        member.status,
+        member.opted_in_at,
+        member.changed_at,
+        orjson.dumps(member.merge_fields).decode(),
+        orjson.dumps(list(member.tags)).decode(),
+    )
+
+
+def read_customers(
+    database: Database, run: Run, token: UUID, client: ShopifyClient, *, allowed_hosts: frozenset[str]
+) -> float | None:
+    """Look at the bulk operation; stream its result when it is ready.
+
+    Gives back how many seconds to wait before looking again, or None when all customers are stored.
+    """
+    operation = bulk.look(client, run.cursor["bulk_id"])
+    if operation is not None and operation.is_running:
+        looks = run.cursor["looks"] = int(run.cursor.get("looks", 0)) + 1
+        run.counts["customers_found"] = operation.objects
+        with database.transaction() as tx:
+            sync_runs.save(tx, run.id, token, cursor=run.cursor, counts=run.counts)
+        return float(min(0.1 * 1.5 ** min(looks, 15), 10.0))
+    if operation is None or operation.status != "COMPLETED":
+        _start_over(database, run, token)
+        reason = "no longer known" if operation is None else f"{operation.status} {operation.error_code or ''}"
+        raise Unavailable("shopify", "sh_bulk_failed", reason)
+    run.counts["customers_total"] = operation.objects
+    if operation.url:
+        lines = bulk.lines(client, operation.url, allowed_hosts=allowed_hosts)
+        _store_lines(database, run, token, islice(lines, int(run.cursor.get("lines", 0)), None))
+    return None
+
+
+def _start_over(database: Database, run: Run, token: UUID) -> None:
+    with database.raw() as connection:
+        run_tables.forget(connection, run.id, "run_customers")
+    for name in ("bulk_id", "lines", "looks"):
+        run.cursor.pop(name, None)
+    with database.transaction() as tx:
+        sync_runs.save(tx, run.id, token, cursor=run.cursor)
+
+
+def _store_lines(database: Database, run: Run, token: UUID, lines: Iterator[dict[str, Any]]) -> None:
+    reached = int(run.cursor.get("lines", 0))
+    while block := list(islice(lines, BLOCK)):
+        reached += len(block)
+        run.cursor["lines"] = reached
+        run.counts["customers_read"] = reached
+        with database.raw() as connection:
+            rows = (_customer_row(run.id, line) for line in block if "/Customer/" in str(line.get("id")))
+            run_tables.copy_in(connection, "run_customers", run_tables.CUSTOMER_COLUMNS, rows)
+            sync_runs.save_raw(connection, run, token)
+
+
+def _customer_row(run_id: UUID, node: dict[str, Any]) -> tuple[Any, ...]:
+    customer_id = int(str(node["id"]).rsplit("/", 1)[-1])
+    email = node.get("defaultEmailAddress") or {}
+    address = email.get("emailAddress")
+    fields = {
+        "first_name": node.get("firstName"),
+        "last_name": node.get("lastName"),
+        "phone": (node.get("defaultPhoneNumber") or {}).get("phoneNumber"),
+        "default_address": node.get("defaultAddress"),
+    }
+    return (
+        run_id,
+        customer_id,
+        normalise(address) if address else f"customer:{customer_id}",
+        address,
+        email.get("marketingState") or "NOT_SUBSCRIBED",
+        email.get("marketingOptInLevel"),
+        parse_time(email.get("marketingUpdatedAt")),
+        orjson.dumps(fields).decode(),
+    )

@@ -1,0 +1,352 @@
+"""The first sync as the merchant handles it: preview, start, pause, resume, cancel; and as a worker advances it.
+
+A run's row says everything: which state, which phase, what was reached. `advance` takes one claimed run a bit
+further and says when it wants to be looked at again; it can be killed anywhere and called again anywhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+
+from shopchimp.db import connections, notes, results, run_tables, sync_runs
+from shopchimp.db.session import Database
+from shopchimp.db.sync_runs import Run
+from shopchimp.domain.consent import Policy
+from shopchimp.domain.fields import FieldMap
+from shopchimp.mailchimp import audiences
+from shopchimp.mailchimp.client import MailchimpClient
+from shopchimp.services import planning, reading, settings, writing
+from shopchimp.services.gateways import Gateways
+from shopchimp.shopify.client import ShopifyClient
+
+log = structlog.get_logger()
+
+PREVIEW_LASTS = timedelta(hours=24)
+BLOCK = 20_000  # people stored at once who needed no write
+
+
+class RunState(StrEnum):
+    """Where a run stands. PREPARING makes the preview, READY is the preview, RUNNING writes."""
+
+    PREPARING = "preparing"
+    READY = "ready"
+    RUNNING = "running"
+    PAUSED = "paused"
+    NEEDS_YOU = "needs_you"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+PHASES = (
+    "read_contacts",
+    "read_customers",
+    "plan",
+    "contacts",
+    "consent",
+    "products",
+    "customers",
+    "orders",
+    "carts",
+    "promo_codes",
+    "live",
+)
+LATER = frozenset({"products", "customers", "orders", "carts", "promo_codes", "live"})  # join in later versions
+ENDED = frozenset({RunState.DONE, RunState.CANCELLED, RunState.FAILED, RunState.EXPIRED})
+
+
+class StartRefused(Exception):
+    """A run can't be made, started or changed now. `code` is stable, `message` is for the merchant."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def make_preview(database: Database, shop_id: int) -> UUID:
+    """Begin a new run: both sides are read and planned, nothing is written before Start. Gives back its id.
+
+    A run that is being prepared already is given back instead; one that is writing refuses.
+    """
+    with database.transaction() as tx:
+        connection = connections.get(tx, shop_id)
+        if connection is None or connection.audience_id is None:
+            raise StartRefused("no_audience", "Connect Mailchimp and choose an audience first.")
+        for run in sync_runs.latest(tx, shop_id):
+            if run.state == RunState.PREPARING:
+                return run.id
+            if run.state in (RunState.RUNNING, RunState.PAUSED) or (run.state == RunState.NEEDS_YOU and run.started_at):
+                raise StartRefused("already_running", "A sync is under way. Wait for it to end, or cancel it.")
+            if run.state in (RunState.READY, RunState.NEEDS_YOU):
+                sync_runs.set_state(tx, shop_id, run.id, RunState.EXPIRED, due=False)
+        chosen = settings.get(tx, shop_id)
+        run_id = uuid4()
+        sync_runs.create(
+            tx,
+            shop_id,
+            run_id,
+            audience_id=connection.audience_id,
+            policy=chosen.conflict_policy or Policy.MAILCHIMP_WINS.value,
+            options={**chosen.to_json(), "double_optin": connection.double_optin},
+        )
+    return run_id
+
+
+def choose_policy(database: Database, shop_id: int, run_id: UUID, policy: Policy) -> None:
+    """Answer D1 for this preview: the people in conflict are planned again, the preview shows it."""
+    run = _of_shop(database, shop_id, run_id)
+    if run.state != RunState.READY:
+        raise StartRefused("not_ready", "This preview can't be changed any more.")
+    planning.apply_policy(database, run, policy)
+
+
+def start(database: Database, shop_id: int, run_id: UUID, *, policy: Policy | None, confirmed: bool) -> None:
+    """Start writing what the preview shows. Refused where the preview no longer holds, or an answer is missing."""
+    run = _of_shop(database, shop_id, run_id)
+    if run.state in (RunState.RUNNING, RunState.PAUSED, RunState.DONE):
+        raise StartRefused("already_running", "This sync was started already.")
+    if run.state == RunState.PREPARING:
+        raise StartRefused("not_ready", "The preview is still being made.")
+    if run.state != RunState.READY or (run.expires_at is not None and run.expires_at <= datetime.now(UTC)):
+        raise StartRefused("preview_expired", "This preview is too old. Make a new one.")
+    if policy is None and run.counts.get("conflicts") and not _policy_was_chosen(database, run):
+        raise StartRefused("policy_needed", "Choose what happens to people who opted out in Shopify later.")
+    if policy is not None and policy.value != run.policy:
+        planning.apply_policy(database, run, policy)
+    with database.transaction() as tx:
+        run = sync_runs.get(tx, shop_id, run_id, lock=True) or run
+        if run.state != RunState.READY:
+            raise StartRefused("already_running", "This sync was started already.")
+        if _options_now(tx, run) != run.options:
+            raise StartRefused("settings_changed", "Settings changed after this preview. Make a new one.")
+        if _changes_consent(run) and not confirmed:
+            raise StartRefused("consent_unconfirmed", "Confirm that you checked the consent changes.")
+        now = datetime.now(UTC).replace(microsecond=0)
+        sync_runs.set_state(tx, shop_id, run_id, RunState.RUNNING, due=True, phase="contacts", started_at=now)
+        notes.add(tx, shop_id, kind="run", run_id=run_id, detail={"started": True, "policy": run.policy})
+
+
+def _policy_was_chosen(database: Database, run: Run) -> bool:
+    with database.transaction() as tx:
+        return settings.get(tx, run.shop_id).conflict_policy is not None
+
+
+def _options_now(tx: Any, run: Run) -> dict[str, Any]:
+    """The options a preview made now would have. D1's answer is the run's own and doesn't count."""
+    connection = connections.get(tx, run.shop_id)
+    if connection is None or connection.audience_id != run.audience_id:
+        return {}
+    chosen = {**settings.get(tx, run.shop_id).to_json(), "double_optin": connection.double_optin}
+    return {**chosen, "conflict_policy": run.options.get("conflict_policy")}
+
+
+def _changes_consent(run: Run) -> bool:
+    kinds = run.counts.get("by_kind") or {}
+    return any(n for kind, n in kinds.items() if kind.startswith("consent"))
+
+
+def pause(database: Database, shop_id: int, run_id: UUID) -> None:
+    """Stop after what is in flight. Nothing done is lost."""
+    with database.transaction() as tx:
+        run = sync_runs.get(tx, shop_id, run_id, lock=True)
+        if run is None or run.state != RunState.RUNNING:
+            raise StartRefused("not_running", "Only a running sync can be paused.")
+        sync_runs.set_state(tx, shop_id, run_id, RunState.PAUSED, due=False)
+        notes.add(tx, shop_id, kind="run", run_id=run_id, detail={"paused": True})
+
+
+def resume(database: Database, shop_id: int, run_id: UUID) -> None:
+    """Go on where it was."""
+    with database.transaction() as tx:
+        run = sync_runs.get(tx, shop_id, run_id, lock=True)
+        if run is None or run.state not in (RunState.PAUSED, RunState.NEEDS_YOU):
+            raise StartRefused("not_paused", "Only a paused sync can be resumed.")
+        _go_on(tx, run)
+        notes.add(tx, shop_id, kind="run", run_id=run_id, detail={"resumed": True})
+
+
+def _go_on(tx: Any, run: Run) -> None:
+    state = RunState.RUNNING if run.started_at else RunState.PREPARING
+    sync_runs.set_state(tx, run.shop_id, run.id, state, due=True, trouble=None, attempts=0)
+
+
+def cancel(database: Database, shop_id: int, run_id: UUID) -> None:
+    """Stop for good. What was sent stays where it is."""
+    with database.transaction() as tx:
+        run = sync_runs.get(tx, shop_id, run_id, lock=True)
+        if run is None or run.state in ENDED:
+            raise StartRefused("not_running", "This sync has ended already.")
+        _end(tx, run, RunState.CANCELLED)
+
+
+def stop_all(database: Database, shop_id: int) -> None:
+    """End every run of a shop: it was disconnected or the app was removed."""
+    with database.transaction() as tx:
+        for run in sync_runs.latest(tx, shop_id, limit=1000):
+            if run.state not in ENDED:
+                _end(tx, run, RunState.CANCELLED)
+
+
+def wake_waiting(database: Database, shop_id: int) -> None:
+    """The merchant mended the connection: runs that waited for it go on by themselves."""
+    with database.transaction() as tx:
+        for run in sync_runs.latest(tx, shop_id):
+            if run.state == RunState.NEEDS_YOU:
+                _go_on(tx, run)
+
+
+def has_written(database: Database, shop_id: int) -> bool:
+    """Whether any run of this shop was ever started."""
+    with database.transaction() as tx:
+        return any(run.started_at is not None for run in sync_runs.latest(tx, shop_id, limit=1000))
+
+
+def _end(tx: Any, run: Run, state: RunState) -> None:
+    now = datetime.now(UTC)
+    sync_runs.set_state(tx, run.shop_id, run.id, state, due=False, finished_at=now)
+    notes.add(tx, run.shop_id, kind="run", run_id=run.id, detail={state.value: True})
+
+
+def _of_shop(database: Database, shop_id: int, run_id: UUID) -> Run:
+    with database.transaction() as tx:
+        run = sync_runs.get(tx, shop_id, run_id)
+    if run is None:
+        raise StartRefused("not_found", "There is no such sync.")
+    return run
+
+
+# ------------------------------------------------------------------ what a worker does
+
+
+def advance(gateways: Gateways, run: Run, token: UUID, *, seconds: float, stopped: Callable[[], bool]) -> float | None:
+    """Take a claimed run further for about `seconds`. Gives back when to look again, or None: not before it is asked.
+
+    Raises what the platforms raised and LeaseLost; the caller decides about waiting and stores it.
+    """
+    shopify, mailchimp = gateways.shopify(run.shop_id), gateways.mailchimp(run.shop_id)
+    try:
+        return _advance(gateways, run, token, shopify, mailchimp, seconds=seconds, stopped=stopped)
+    finally:
+        made = {"shopify": shopify.calls.total(), "mailchimp": mailchimp.calls.total()}
+        with gateways.database.transaction() as tx:
+            sync_runs.add_calls(tx, run.id, made)
+
+
+def _advance(
+    gateways: Gateways,
+    run: Run,
+    token: UUID,
+    shopify: ShopifyClient,
+    mailchimp: MailchimpClient,
+    *,
+    seconds: float,
+    stopped: Callable[[], bool],
+) -> float | None:
+    database, until = gateways.database, time.monotonic() + seconds
+    if run.state == RunState.PREPARING and run.phase == "read_contacts":
+        _begin_phase(run)
+        if not run.cursor.get("fields_checked"):
+            _check_fields(database, run, token, mailchimp)
+        reading.start_bulk(database, run, token, shopify)
+        reading.read_contacts(database, run, token, mailchimp, threads=gateways.connections)
+        _next_phase(database, run, token, "read_customers")
+    if run.state == RunState.PREPARING and run.phase == "read_customers":
+        reading.start_bulk(database, run, token, shopify)
+        wait = reading.read_customers(database, run, token, shopify, allowed_hosts=gateways.download_hosts)
+        if wait is not None:
+            return wait
+        _next_phase(database, run, token, "plan")
+    if run.state == RunState.PREPARING:
+        planning.make_plan(database, run, token)
+        _ready(database, run, token)
+        return None
+    if run.phase == "contacts":
+        _begin_phase(run)
+        _add_fields(run, mailchimp)
+        writer = writing.open_writer(database, run, token, mailchimp, shopify)
+        wait = writing.write(writer, threads=gateways.connections, until=until, stopped=stopped)
+        if wait is not None:
+            return wait
+        _next_phase(database, run, token, "live")
+    _finish(database, run, token)
+    return None
+
+
+def _begin_phase(run: Run) -> None:
+    run.cursor.setdefault("phase_began", datetime.now(UTC).isoformat())
+
+
+def _next_phase(database: Database, run: Run, token: UUID, phase: str) -> None:
+    """Store how long the phase took by the wall clock, waiting and restarts included, and enter the next one."""
+    now = datetime.now(UTC)
+    began = datetime.fromisoformat(run.cursor.get("phase_began") or now.isoformat())
+    run.timings[run.phase] = round((now - began).total_seconds(), 3)
+    run.cursor["phase_began"] = now.isoformat()
+    with database.transaction() as tx:
+        sync_runs.save(tx, run.id, token, phase=phase, cursor=run.cursor, timings=run.timings)
+    run.phase = phase
+
+
+def _check_fields(database: Database, run: Run, token: UUID, mailchimp: MailchimpClient) -> None:
+    """Which merge fields the audience lacks: shown in the preview, added after Start. One of another type is left out."""
+    kinds = {tag: field.type for tag, field in audiences.merge_fields(mailchimp, run.audience_id).items()}
+    field_map = FieldMap.from_json(run.options["field_map"])
+    run.counts["missing_fields"] = [spec.tag for spec in field_map.missing(kinds)]
+    run.counts["misfit_fields"] = list(field_map.misfits(kinds))
+    run.cursor["unfit"] = [tag for tag, source in field_map.fields if tag in kinds and kinds[tag] not in source.kinds]
+    run.cursor["fields_checked"] = True
+    with database.transaction() as tx:
+        sync_runs.save(tx, run.id, token, cursor=run.cursor, counts=run.counts)
+
+
+def _add_fields(run: Run, mailchimp: MailchimpClient) -> None:
+    """Add the missing merge fields: look first, so that a second try adds none twice."""
+    if not run.counts.get("missing_fields"):
+        return
+    kinds = {tag: field.type for tag, field in audiences.merge_fields(mailchimp, run.audience_id).items()}
+    for spec in FieldMap.from_json(run.options["field_map"]).missing(kinds):
+        audiences.add_merge_field(mailchimp, run.audience_id, tag=spec.tag, name=spec.name, kind=spec.kind)
+
+
+def _ready(database: Database, run: Run, token: UUID) -> None:
+    _next_phase(database, run, token, "contacts")
+    run.cursor.pop("phase_began", None)
+    with database.raw() as connection:  # the plan holds all that is needed of them
+        for table in ("run_contacts", "run_customers"):
+            run_tables.forget(connection, run.id, table)
+    with database.transaction() as tx:
+        until = datetime.now(UTC) + PREVIEW_LASTS
+        sync_runs.save(tx, run.id, token, state=RunState.READY.value, expires_at=until, cursor=run.cursor)
+
+
+def _finish(database: Database, run: Run, token: UUID) -> None:
+    """Store the people nothing was written for, add up, and end the run. Live sync opens in a later version."""
+    last = int(run.counts.get("planned", 0))
+    for first in range(int(run.cursor.get("stored", 0)) + 1, last + 1, BLOCK):
+        end = min(first + BLOCK - 1, last)
+        run.cursor["stored"] = end
+        with database.transaction() as tx:
+            results.store_untouched(tx, run.shop_id, run.id, first=first, last=end)
+            sync_runs.save(tx, run.id, token, cursor=run.cursor)
+    _next_phase(database, run, token, "done")
+    with database.transaction() as tx:
+        result = results.totals(tx, run.id)
+        people = result["people"]
+        missed = sum(people["skipped"].values()) + sum(people["failed"].values())
+        if people["read"] != people["synced"] + missed:
+            raise AssertionError("the sums of a run don't close")
+        run.counts["result"] = result
+        now = datetime.now(UTC)
+        sync_runs.save(tx, run.id, token, state=RunState.DONE.value, counts=run.counts, finished_at=now)
+        notes.add(tx, run.shop_id, kind="run", run_id=run.id, detail={"done": True, **people})
+    log.info("run_done", run=str(run.id), count=people["read"])
+
