@@ -1,16 +1,18 @@
 """What each side says about a person's consent, when it says they chose, and what these times prove.
 
-"Later" must be proven (L3): the earliest moment one choice can have been made lies after the latest moment of the
-other. Ties, unknown times and clocks that differ prove nothing. The times per cell of the recency table:
+"Later" must be proven (L3): the earliest moment of one choice lies after the latest moment of the other, by more than
+two clocks may differ. Unknown times prove nothing. A tie counts for the opt-out. The times compared:
 
     Shopify                 `consentUpdatedAt`: the moment of the visible choice itself, opt-in, request or opt-out
     contact subscribed      opted in at `timestamp_opt`, else `timestamp_signup`; with neither, at the latest at
                             `last_changed`, and no earliest moment is known
     contact pending         the same: asked again at the earliest when it signed up
     contact unsubscribed,   opted out, bounced or archived at the latest at `last_changed`, which profile edits move
-    cleaned, archived       too (F12), and at the earliest at its last opt-in; at exactly `opted_out_at` where a
-                            webhook told us its `fired_at` and no opt-in came after it
+    cleaned, archived       too (F12), and after its last opt-in; at exactly `opted_out_at` where a webhook told us
+                            its `fired_at` and no opt-in came after it
 
+An opt-out follows the opt-in of the same contact. So where that opt-in is as late as Shopify's (our own write carries
+the time across, so it often is that very opt-in), Shopify's has been withdrawn since: Mailchimp is newer.
 Other pairs of states compare no choices: never asked, transactional, absent, INVALID and REDACTED prove nothing.
 """
 
@@ -68,21 +70,23 @@ _OUT = frozenset({ContactStatus.UNSUBSCRIBED, ContactStatus.CLEANED, ContactStat
 
 
 def newer_of(customer: CustomerConsent, contact: ContactConsent) -> Newer:
-    """Which side's choice is provably later, by more than `CLOCK_SKEW`."""
+    """Which side's choice is provably later, by more than `CLOCK_SKEW`; within it, the side of the opt-out."""
     chosen_at = customer.updated_at
     if chosen_at is None or customer.state not in _CHOSEN:
         return Newer.UNPROVEN
     if contact.status in _IN:
         earliest, latest = contact.opted_in_at, contact.opted_in_at or contact.changed_at
+        tie = Newer.SHOPIFY if customer.state is CustomerState.UNSUBSCRIBED else Newer.UNPROVEN
     elif contact.status in _OUT:
         earliest, latest = _opt_out_between(contact)
+        tie = Newer.MAILCHIMP
     else:
         return Newer.UNPROVEN
     if latest is not None and chosen_at - latest > CLOCK_SKEW:
         return Newer.SHOPIFY
-    if earliest is not None and earliest - chosen_at > CLOCK_SKEW:
-        return Newer.MAILCHIMP
-    return Newer.UNPROVEN
+    if earliest is None or chosen_at - earliest > CLOCK_SKEW:
+        return Newer.UNPROVEN
+    return Newer.MAILCHIMP if earliest - chosen_at > CLOCK_SKEW else tie
 
 
 def _opt_out_between(contact: ContactConsent) -> tuple[datetime | None, datetime | None]:
