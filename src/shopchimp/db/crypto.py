@@ -41,23 +41,22 @@ class Vault:
         self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
         self.key_ids = tuple(self._ciphers)
 
-    def seal(self, plaintext: str, *, context: str) -> bytes:
+    def seal(self, plaintext: bytes, *, context: str) -> bytes:
         """Encrypt for one place only, e.g. context `shopify-token:{shop_id}:access`."""
         key_id, nonce = self.key_ids[0], os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[key_id].encrypt(nonce, plaintext.encode(), _associated(context, key_id))
+        sealed = self._ciphers[key_id].encrypt(nonce, plaintext, _associated(context, key_id))
         return _VERSION + key_id + nonce + sealed
 
-    def open(self, blob: bytes, *, context: str) -> str:
+    def open(self, blob: bytes, *, context: str) -> bytes:
         """What was sealed under this very context; VaultError when the cell was moved, changed or cut."""
         key_id, rest = _split(blob)
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise UnknownKey(f"sealed with key {key_id.hex()}, which is not in SHOPCHIMP_ENCRYPTION_KEYS")
         try:
-            plaintext = cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _associated(context, key_id))
+            return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _associated(context, key_id))
         except InvalidTag:
             raise VaultError("the sealed value was changed, or belongs to another row") from None
-        return plaintext.decode()
 
     def needs_rotation(self, blob: bytes) -> bool:
         """Whether another key than the first one wrote this."""

@@ -124,7 +124,7 @@ def _metadata(http: httpx.Client, app: MailchimpApp, token: str) -> dict[str, An
         if answer.status_code >= 500:
             continue
         content = _json_object(answer)
-        if content.get("error"):  # a dead token is told with status 200
+        if answer.status_code in {200, 400, 401} and content.get("error"):  # a dead token is told with status 200
             raise Unauthorized(PLATFORM, "mc_access_revoked", "refused by metadata", status=answer.status_code)
         return _answered(answer, content)
     return None

@@ -137,10 +137,12 @@ def _refusal(answer: httpx.Response, content: dict[str, Any]) -> PlatformError:
 
 
 def _offline_token(content: dict[str, Any], now: datetime) -> OfflineToken:
-    refresh_token = content.get("refresh_token")
+    scope, refresh_token = content["scope"], content.get("refresh_token")
+    if not isinstance(scope, str):
+        raise TypeError("not a list of scopes")
     return OfflineToken(
         access_token=_token(content["access_token"]),
-        scopes=tuple(scope for scope in content["scope"].replace(" ", "").split(",") if scope),
+        scopes=tuple(name for name in scope.replace(" ", "").split(",") if name),
         expires_at=_after(now, content.get("expires_in")),
         refresh_token=None if refresh_token is None else _token(refresh_token),
         refresh_expires_at=_after(now, content.get("refresh_token_expires_in")),

@@ -171,6 +171,11 @@ class TestQueries:
         assert genuine_query(signed({"shop": "a.myshopify.com"}), (SECRET,), now=NOW) is None
         assert genuine_query("", (SECRET,), now=NOW) is None
 
+    def test_bytes_that_are_no_text_do_not_pass_for_the_replacement_character(self):
+        query = signed({**PARAMS, "state": "\ufffd"})
+        assert genuine_query(query, (SECRET,), now=NOW)
+        assert genuine_query(query.replace("%EF%BF%BD", "%FF"), (SECRET,), now=NOW) is None
+
     @pytest.mark.parametrize("secrets", [(), ("",)])
     def test_without_a_secret_nobody_may_sign(self, secrets):
         assert genuine_query(signed(PARAMS, secret=""), secrets, now=NOW) is None
