@@ -1,0 +1,188 @@
+"""The query inside a bulk operation: what Shopify refuses about it, and its selection compiled to lines."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    get_argument_values,
+    get_named_type,
+    is_object_type,
+)
+
+from shopchimp.sandbox.shopify.projection import (
+    Fragments,
+    NotCompilable,
+    Project,
+    compile_value,
+    getter,
+    grouped_fields,
+    selections_of,
+)
+from shopchimp.sandbox.shopify.schema import Document, document, is_connection, is_list, object_type, root_type, schema
+
+MOST_CONNECTIONS: Final = 5
+DEEPEST_NESTING: Final = 2
+
+
+class BulkQueryError(Exception):
+    """The query cannot be run in bulk, in Shopify's words where they are recorded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(slots=True)
+class Connection:
+    """One connection of the query: what its nodes show, and the connections inside them."""
+
+    node: FieldNode
+    show: Project
+    children: list[tuple[Callable[[Any], Any], "Connection"]] = field(default_factory=list)
+
+    def lines(self, rows: Iterable[Any], parent: str | None = None) -> Iterator[bytes]:
+        for row in rows:
+            shown = self.show(row)
+            if parent is not None:
+                shown["__parentId"] = parent
+            yield orjson.dumps(shown, option=orjson.OPT_APPEND_NEWLINE)
+            for read, child in self.children:
+                yield from child.lines(read(row), shown["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class BulkPlan:
+    name: str
+    arguments: Mapping[str, Any]
+    root: Connection
+
+    def lines(self, rows: Iterable[Any]) -> Iterator[bytes]:
+        return self.root.lines(rows)
+
+
+def plan_query(text: str) -> BulkPlan:
+    found = document(text)
+    if found.errors:
+        raise BulkQueryError(f"Invalid bulk query: {found.errors[0].message}")
+    operation, fragments = _only_operation(found), found.fragments
+    root = root_type(OperationType.QUERY)
+    try:
+        groups = grouped_fields(schema(), root, [operation.selection_set], fragments)
+        connections = [
+            (nodes, type_)
+            for name, nodes in groups.items()
+            if is_connection(type_ := get_named_type(root.fields[nodes[0].name.value].type))
+        ]
+        if "node" in groups or "nodes" in groups:
+            raise BulkQueryError("Bulk queries cannot contain a top level `node` or `nodes` field.")
+        if not connections:
+            raise BulkQueryError("Bulk queries must contain at least one connection.")
+        if len(groups) > 1:
+            raise BulkQueryError("Bulk queries cannot contain multiple top level fields.")
+        nodes, type_ = connections[0]
+        counted = _Counter()
+        compiled = _connection(type_, nodes, fragments, counted, depth=0)
+        arguments = get_argument_values(root.fields[nodes[0].name.value], nodes[0])
+    except NotCompilable as missing:
+        raise BulkQueryError(f"{missing} is not in the sandbox's bulk operations yet") from missing
+    except GraphQLError as error:
+        raise BulkQueryError(error.message) from error
+    return BulkPlan(nodes[0].name.value, arguments, compiled)
+
+
+@dataclass(slots=True)
+class _Counter:
+    connections: int = 0
+
+
+def _connection(
+    type_: GraphQLObjectType, nodes: list[FieldNode], fragments: Fragments, counted: _Counter, *, depth: int
+) -> Connection:
+    counted.connections += 1
+    if counted.connections > MOST_CONNECTIONS:
+        raise BulkQueryError("Bulk queries cannot contain more than 5 connections.")
+    if depth > DEEPEST_NESTING:
+        raise BulkQueryError("Bulk queries cannot contain connections with a nesting depth greater than 2.")
+    node_type, selections = _node_of(type_, nodes, fragments)
+    groups = grouped_fields(schema(), node_type, selections, fragments)
+    inner = {
+        key: inside
+        for key, inside in groups.items()
+        if key != "__typename" and is_connection(get_named_type(node_type.fields[inside[0].name.value].type))
+    }
+    if inner and not _selects_id(groups):
+        raise BulkQueryError(
+            "The parent 'node' field for a nested connection must select the 'id' field without an alias and must be "
+            f"of 'ID' return type. Connection fields without 'id': {nodes[0].name.value}."
+        )
+    _refuse_connections_in_lists(node_type, groups, fragments)
+    show = _shown(node_type, {key: inside for key, inside in groups.items() if key not in inner}, fragments)
+    compiled = Connection(nodes[0], show)
+    for inside in inner.values():
+        definition = node_type.fields[inside[0].name.value]
+        child = _connection(get_named_type(definition.type), inside, fragments, counted, depth=depth + 1)
+        compiled.children.append((getter(node_type, inside[0].name.value), child))
+    return compiled
+
+
+def _node_of(
+    type_: GraphQLObjectType, nodes: list[FieldNode], fragments: Fragments
+) -> tuple[GraphQLObjectType, list[SelectionSetNode]]:
+    groups = grouped_fields(schema(), type_, selections_of(nodes), fragments)
+    if set(groups) - {"edges", "pageInfo", "__typename"} or "edges" not in groups:
+        raise BulkQueryError("Bulk queries must select the nodes of a connection by `edges { node { ... } }`.")
+    edge = object_type(type_.fields["edges"].type)
+    inside = grouped_fields(schema(), edge, selections_of(groups["edges"]), fragments)
+    if "node" not in inside:
+        raise BulkQueryError("Bulk queries must select the nodes of a connection by `edges { node { ... } }`.")
+    return object_type(edge.fields["node"].type), selections_of(inside["node"])
+
+
+def _shown(type_: GraphQLObjectType, groups: Mapping[str, list[FieldNode]], fragments: Fragments) -> Project:
+    items = tuple((key, _read(type_, nodes, fragments)) for key, nodes in groups.items())
+    return lambda row: {key: read(row) for key, read in items}
+
+
+def _read(type_: GraphQLObjectType, nodes: list[FieldNode], fragments: Fragments) -> Project:
+    name = nodes[0].name.value
+    if name == "__typename":
+        return lambda _: type_.name
+    get = getter(type_, name)
+    complete = compile_value(schema(), type_.fields[name].type, selections_of(nodes), fragments)
+    return get if complete is None else lambda row: complete(get(row))
+
+
+def _refuse_connections_in_lists(
+    type_: GraphQLObjectType, groups: Mapping[str, list[FieldNode]], fragments: Fragments
+) -> None:
+    for nodes in groups.values():
+        definition = type_.fields.get(nodes[0].name.value)
+        if definition is None or not is_list(definition.type):
+            continue
+        named = get_named_type(definition.type)
+        if not is_object_type(named):
+            continue
+        for inside in grouped_fields(schema(), named, selections_of(nodes), fragments).values():
+            if is_connection(get_named_type(named.fields[inside[0].name.value].type)):
+                raise BulkQueryError("Queries that contain a connection field within a list field are not supported.")
+
+
+def _selects_id(groups: Mapping[str, list[FieldNode]]) -> bool:
+    return "id" in groups and groups["id"][0].name.value == "id"
+
+
+def _only_operation(found: Document) -> OperationDefinitionNode:
+    operations = list(found.operations.values())
+    if len(operations) != 1 or operations[0].operation is not OperationType.QUERY:
+        raise BulkQueryError("Bulk queries must be a single query.")
+    if operations[0].variable_definitions:
+        raise BulkQueryError("Bulk queries cannot contain variables.")
+    return operations[0]

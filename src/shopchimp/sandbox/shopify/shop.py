@@ -1,0 +1,59 @@
+"""One shop: its customers, its tokens, its bulk operations, webhook subscriptions and call budget."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shopchimp.sandbox.people import HISTORY_START
+from shopchimp.sandbox.recording import WriteLog
+from shopchimp.sandbox.shopify.bulk import BulkOperations
+from shopchimp.sandbox.shopify.cost import PLANS, Bucket
+from shopchimp.sandbox.shopify.oauth import AppIdentity, Tokens
+from shopchimp.sandbox.shopify.store import Customers
+from shopchimp.sandbox.shopify.webhooks import Webhooks
+
+
+@dataclass(slots=True)
+class Shop:
+    domain: str
+    plan: str
+    app: AppIdentity
+    customers: Customers
+    tokens: Tokens
+    bulk: BulkOperations
+    webhooks: Webhooks
+    bucket: Bucket
+
+    @property
+    def name(self) -> str:
+        return self.domain.removesuffix(".myshopify.com")
+
+    @property
+    def created(self) -> int:
+        return int(HISTORY_START.timestamp())
+
+    def uninstall(self) -> None:
+        self.tokens.revoke()
+        self.webhooks.by_number.clear()
+
+
+def open_shop(
+    domain: str,
+    app: AppIdentity,
+    *,
+    clock: Callable[[], float],
+    plan: str = "plus",
+    seed: int = 1,
+    log: WriteLog | None = None,
+) -> Shop:
+    customers = Customers(clock=clock, log=log or WriteLog(enabled=False))
+    size, restore = PLANS[plan]
+    return Shop(
+        domain=domain,
+        plan=plan,
+        app=app,
+        customers=customers,
+        tokens=Tokens(domain, app, clock),
+        bulk=BulkOperations(f"{seed}:{domain}", clock),
+        webhooks=Webhooks(),
+        bucket=Bucket(size, restore),
+    )
