@@ -61,12 +61,6 @@ class Customer:
     consent: CustomerConsent
     fields: Mapping[str, Any]
 
-    @property
-    def name(self) -> str:
-        """First and last name, as far as known."""
-        parts = (self.fields.get("first_name"), self.fields.get("last_name"))
-        return " ".join(part for part in parts if part)
-
 
 @dataclass(frozen=True, slots=True)
 class Contact:
@@ -77,11 +71,6 @@ class Contact:
     email: str
     consent: ContactConsent
     merge_fields: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The name of the audience's own default fields."""
-        return " ".join(str(part) for tag in ("FNAME", "LNAME") if (part := self.merge_fields.get(tag)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,9 +153,10 @@ def _action(planned: Planned, *, has_profile: bool) -> str | None:
 
 def _merge(customers: Iterator[Any], contacts: Iterator[Any]) -> Iterator[Joined]:
     """Join two streams sorted by key: all customers of an address with its contact, either side may be empty."""
-    customer, contact = next(customers, None), next(contacts, None)
+    customer: Any = next(customers, None)
+    contact: Any = next(contacts, None)
     while customer is not None or contact is not None:
-        if customer is None or (contact is not None and contact[0] < customer[1]):
+        if contact is not None and (customer is None or contact[0] < customer[1]):
             yield contact[0], [], contact
             contact = next(contacts, None)
             continue

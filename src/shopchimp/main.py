@@ -1,0 +1,43 @@
+"""The web process: `create_app` assembles it, uvicorn runs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from shopchimp import config, logs
+from shopchimp.jobs.app import celery_app
+from shopchimp.runtime import Runtime
+from shopchimp.web import app as pages
+from shopchimp.web import oauth
+
+
+def create_app(settings: config.Settings | None = None, *, runtime: Runtime | None = None) -> FastAPI:
+    """The application, with its runtime on `app.state.runtime`. Settings come from the environment unless given."""
+    if runtime is None:
+        settings = settings or config.load()
+        logs.configure(settings.log_level)
+        runtime = config.open_runtime(settings)
+    celery_app.conf.broker_url = runtime.redis_url
+    owned = runtime
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        owned.close()
+
+    app = FastAPI(
+        title="shopchimp",
+        version="1",
+        summary="Keeps a Shopify store and a Mailchimp audience the same, in both directions.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.runtime = runtime
+    pages.add_routes(app)
+    app.include_router(oauth.router)
+    return app
