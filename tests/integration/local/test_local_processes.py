@@ -99,12 +99,16 @@ def test_start_tells_at_once_of_a_process_that_ends_before_it_is_ready(running: 
     assert time.monotonic() - began < 10
 
 
-def test_what_does_not_listen_to_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
-    stubborn = """
+@pytest.mark.parametrize("parent_listens", [False, True])
+def test_what_does_not_listen_to_sigterm_is_killed(tmp_path: Path, parent_listens: bool) -> None:
+    """Its children too, also those that a parent leaves behind."""
+    stubborn = f"""
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = os.fork()
 if child:
+    if {parent_listens}:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     print("child", child)
 time.sleep(60)
 """

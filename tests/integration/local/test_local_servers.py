@@ -19,7 +19,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from shopchimp.local.child import LocalError, folder_lock
+from shopchimp.local.child import Child, Command, LocalError, folder_lock, unprivileged_account
 from shopchimp.local.postgres import Postgres
 from shopchimp.local.redis import Redis
 
@@ -100,15 +100,20 @@ def test_what_is_committed_survives_a_restart_on_the_same_address(pg: Postgres, 
 
 
 def test_postgres_starts_over_the_remains_of_a_killed_one(pg: Postgres) -> None:
-    """Its pid file stays behind, and here it names a living stranger, as after a reboot."""
+    """Its pid file stays behind, and here it names a living stranger of the same account, as after a reboot."""
     with psycopg.connect(pg.url, autocommit=True) as connection:
         connection.execute("INSERT INTO kept VALUES ('killed')")
         os.kill(pg.pid, signal.SIGKILL)
         eventually(lambda: not psutil.pid_exists(pg.pid))
     remains = pg.data / "postmaster.pid"
     lines = remains.read_text().splitlines()
-    remains.write_text("\n".join([str(os.getppid()), *lines[1:]]) + "\n")
-    pg.restart()
+    account = unprivileged_account(pg.data)
+    stranger = Child(Command(argv=("/bin/sleep", "60"), cwd=pg.folder, log=pg.folder / "stranger.log", account=account))
+    try:
+        remains.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+        pg.restart()
+    finally:
+        stranger.stop()
     assert "killed" in names(pg)
 
 
