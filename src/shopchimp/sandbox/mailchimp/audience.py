@@ -7,7 +7,7 @@ and each status has two sorted sets of numbers: one of members, one of change nu
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any, Final
@@ -222,11 +222,13 @@ class Audience:
         return found
 
     def with_tags(
-        self, member: Member, add: list[str], remove: list[str], *, at: int | None = None
+        self, member: Member, add: Iterable[str], remove: Iterable[str] = (), *, at: int | None = None
     ) -> tuple[tuple[int, int], ...]:
         """The member's tags after a change, one shared tuple for everybody with the same."""
-        gone = {self.tag_ids.get(name) for name in remove}
-        kept = tuple(pair for pair in member.tags if pair[0] not in gone)
+        kept = member.tags
+        if kept and remove:
+            gone = {self.tag_ids.get(name) for name in remove}
+            kept = tuple(pair for pair in kept if pair[0] not in gone)
         has = {tag for tag, _ in kept}
         wanted = dict.fromkeys(map(self.tag_id, add))
         added_at = self.now() if at is None else at

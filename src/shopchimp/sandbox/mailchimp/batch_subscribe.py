@@ -88,7 +88,7 @@ class _Batch:
         if member is None:
             if status is None:
                 raise RowRefusedError("The status of a new contact is missing.", field="status")
-            member = create(self.audience, row, status, skip_required=self.skip_required)
+            member = create(self.audience, row, status, skip_required=self.skip_required, digest=digest)
             self.created.append(member)
             self.account.log(self.audience, member, NEW)
         else:

@@ -14,6 +14,7 @@ from shopchimp.sandbox.mailchimp.audience import Audience, MergeField
 from shopchimp.sandbox.mailchimp.wire import json_kind
 
 TEXT_BYTES: Final = 255
+_NO_ADDRESS: Final = dict.fromkeys(("addr1", "addr2", "city", "state", "zip", "country"), "")
 ENTER_VALUE: Final = "Please enter a value"
 _BIRTHDAY: Final = re.compile(r"(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])")
 _US_PHONE: Final = re.compile(r"\(?\d{3}\)?[ .-]?\d{3}[ .-]?\d{4}")
@@ -34,24 +35,24 @@ def merged(
         field = audience.by_tag.get(tag)
         if field is None:
             continue
-        if field.type == "text" and type(value) is str and len(value) <= TEXT_BYTES // 4:
-            kept: Any = value  # nearly all values there are: short text needs no check
-        else:
-            try:
-                kept = _KEEP[field.type](value, field)
-            except MergeValueError as error:
-                wrong.append((tag, str(error)))
-                continue
+        try:
+            kept = _KEEP[field.type](value, field)
+        except MergeValueError as error:
+            wrong.append((tag, str(error)))
+            continue
         if kept == "":
             values.pop(tag, None)
         else:
             values[tag] = kept
     if not skip_required:
         wrong += [(tag, ENTER_VALUE) for tag in audience.required_tags if tag not in values]
-    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS), wrong
+    # Copied, because orjson hands over a buffer of a kilobyte or more for a few bytes.
+    return bytes(memoryview(orjson.dumps(values, option=orjson.OPT_SORT_KEYS))), wrong
 
 
 def _text(value: Any, _: MergeField) -> str:
+    if type(value) is str and len(value) <= TEXT_BYTES // 4:
+        return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise MergeValueError(f"Schema describes string, {json_kind(value)} found instead")
     raw = str(value).encode()
@@ -74,14 +75,17 @@ def _address(value: Any, field: MergeField) -> Any:
         return _text(value, field)
     if not isinstance(value, dict):
         raise MergeValueError(f"Schema describes object, {json_kind(value)} found instead")
-    parts = {name: value.get(name, "") for name in ("addr1", "addr2", "city", "state", "zip", "country")}
-    if not all(isinstance(part, str) for part in parts.values()):
+    parts = {**_NO_ADDRESS, **value}
+    if len(parts) > len(_NO_ADDRESS):
+        parts = {name: parts[name] for name in _NO_ADDRESS}
+    if set(map(type, parts.values())) != {str}:
         raise MergeValueError("Please enter a complete address")
     if not any(parts.values()):
         return ""
     if not (parts["addr1"] and parts["city"] and "state" in value and "zip" in value):
         raise MergeValueError("Please enter a complete address")
-    return {**parts, "country": parts["country"] or "US"}
+    parts["country"] = parts["country"] or "US"
+    return parts
 
 
 def _phone(value: Any, field: MergeField) -> str:

@@ -20,6 +20,7 @@ _NOWHERE: Final = {
     "region": "",
 }
 _NO_STATS: Final = {"avg_open_rate": 0, "avg_click_rate": 0}
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 Show = Callable[[Audience, Member], Any]
 
@@ -27,8 +28,10 @@ Show = Callable[[Audience, Member], Any]
 def _merge_fields(audience: Audience, member: Member) -> dict[str, Any]:
     if len(member.merge) == 2:
         return audience.blank_merge
-    values = orjson.loads(member.merge)
-    return {tag: values.get(tag, blank) for tag, blank in audience.blank_merge.items()}
+    values = {**audience.blank_merge, **orjson.loads(member.merge)}
+    if len(values) > len(audience.blank_merge):  # a value outlived its field
+        return {tag: values[tag] for tag in audience.blank_merge}
+    return values
 
 
 def _full_name(_: Audience, member: Member) -> str:
@@ -37,7 +40,7 @@ def _full_name(_: Audience, member: Member) -> str:
 
 
 def _tags(audience: Audience, member: Member) -> list[dict[str, Any]]:
-    return [{"id": tag, "name": audience.tag_names[tag]} for tag, _ in member.tags[:SHOWN_TAGS]]
+    return [{"id": tag, "name": audience.tag_names[tag]} for tag, _ in member.tags[:SHOWN_TAGS]] if member.tags else []
 
 
 # Names and order of examples/member-get.json. `last_note` and the SMS fields belong to later issues.
@@ -72,16 +75,6 @@ FIELDS: Final[Mapping[str, Show]] = {
     "list_id": lambda a, _: a.id,
     "_links": lambda *_: [],
 }
-# The contract's answer to a batch subscribe leaves these out.
-_NOT_IN_BATCH: Final = {
-    "full_name",
-    "web_id",
-    "unsubscribe_reason",
-    "consents_to_one_to_one_messaging",
-    "marketing_permissions",
-    "source",
-}
-_BATCH: Final = [(name, show) for name, show in FIELDS.items() if name not in _NOT_IN_BATCH]
 # `region` is in the reads' location and not in the batch answer's.
 _NOWHERE_IN_BATCH: Final = {name: value for name, value in _NOWHERE.items() if name != "region"}
 _VALID: Final = frozenset(FIELDS) | {
@@ -133,13 +126,35 @@ def whole(audience: Audience, member: Member) -> dict[str, Any]:
 
 
 def in_batch(audience: Audience, members: Iterable[Member]) -> list[dict[str, Any]]:
-    shown = [{name: show(audience, m) for name, show in _BATCH} for m in members]
-    for document in shown:
-        if document["location"] is _NOWHERE:
-            document["location"] = _NOWHERE_IN_BATCH
-        else:
-            document["location"] = {k: v for k, v in document["location"].items() if k != "region"}
-    return shown
+    """The answer to a batch subscribe, whose schema knows fewer fields. Written out: 500 of them must take no time."""
+    return [
+        {
+            "id": member.digest.hex(),
+            "email_address": member.email,
+            "unique_email_id": member.digest[11:].hex(),
+            "contact_id": member.contact_id,
+            "email_type": member.get("email_type", "html"),
+            "status": member.status,
+            "merge_fields": _merge_fields(audience, member),
+            "interests": member.get("interests", _NOTHING),
+            "stats": _NO_STATS,
+            "ip_signup": member.get("ip_signup"),
+            "timestamp_signup": written(member.signup_at),
+            "ip_opt": member.get("ip_opt"),
+            "timestamp_opt": written(member.opt_at),
+            "member_rating": 2,
+            "last_changed": written(member.changed_at),
+            "language": member.get("language"),
+            "vip": bool(member.flags & VIP),
+            "email_client": "",
+            "location": {**_NOWHERE_IN_BATCH, **member.get("location", _NOTHING)},
+            "tags_count": len(member.tags),
+            "tags": _tags(audience, member),
+            "list_id": audience.id,
+            "_links": (),
+        }
+        for member in members
+    ]
 
 
 def durable(audience: Audience, member: Member) -> dict[str, Any]:

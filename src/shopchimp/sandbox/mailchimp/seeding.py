@@ -56,7 +56,7 @@ class Seeding:
             member.signup_at = int(person.contact_signup_at.timestamp())
             member.flags |= SIGNUP_GIVEN
         if person.contact_tags:
-            member.tags = audience.with_tags(member, person.contact_tags, [], at=OPENED_AT)
+            member.tags = audience.with_tags(member, person.contact_tags, at=OPENED_AT)
         changed_at = person.contact_changed_at or person.contact_signup_at or person.created_at
         member.changed_at = max(int(changed_at.timestamp()), member.opt_at, member.signup_at)
         _leave(audience, member, by_admin=person.number % REMOVED_BY_ADMIN_EACH == 0)
