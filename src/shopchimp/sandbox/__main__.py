@@ -1,0 +1,106 @@
+"""`python -m shopchimp.sandbox`: start the sandbox and print where it listens, as one JSON line."""
+
+import argparse
+import gc
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from shopchimp.sandbox.faults import Traffic
+from shopchimp.sandbox.loaders import from_cdnow, from_shopify_csv
+from shopchimp.sandbox.mailchimp import MailchimpSandbox
+from shopchimp.sandbox.people import Person, generate
+from shopchimp.sandbox.recording import Recorder, WriteLog
+from shopchimp.sandbox.server import serve
+from shopchimp.sandbox.shopify.app import ShopifySandbox
+from shopchimp.sandbox.shopify.cost import PLANS
+from shopchimp.sandbox.shopify.oauth import AppIdentity
+
+DEMO_SHOP = "demo-store.myshopify.com"
+INVENTED = 2000
+
+
+def main() -> None:
+    given = _arguments().parse_args()
+    numbers = itertools.count(1)
+    shopify, mailchimp = _platforms(given, lambda: next(numbers))
+    _fill(given, shopify, mailchimp)
+    gc.freeze()  # the people stay: no collection needs to look at them again
+    recorder = Recorder(given.record) if given.record else None
+    latency = {"latency_ms": given.latency_ms, "batch_latency_ms": given.batch_latency_ms, "recorder": recorder}
+    serve(
+        Traffic(shopify, **latency),
+        Traffic(mailchimp, **latency),
+        shopify,
+        host=given.host,
+        shopify_port=given.shopify_port,
+        mailchimp_port=given.mailchimp_port,
+    )
+
+
+def _platforms(given: argparse.Namespace, next_number: Callable[[], int]) -> tuple[ShopifySandbox, MailchimpSandbox]:
+    app = AppIdentity(given.api_key, given.api_secret, given.app_url)
+    shopify = ShopifySandbox(
+        app=app,
+        domains=given.shop or [DEMO_SHOP],
+        plan=given.plan,
+        seed=given.seed,
+        writes=WriteLog(enabled=given.write_log, next_number=next_number),
+    )
+    mailchimp = MailchimpSandbox(
+        client_id=given.mailchimp_client_id,
+        client_secret=given.mailchimp_client_secret,
+        app_url=given.app_url or None,
+        seed=given.seed,
+        double_optin=given.double_optin,
+        writes=WriteLog(enabled=given.write_log, next_number=next_number),
+    )
+    return shopify, mailchimp
+
+
+def _fill(given: argparse.Namespace, shopify: ShopifySandbox, mailchimp: MailchimpSandbox) -> None:
+    """The first shop and the audience share their people; further shops get people of their own."""
+    for person in _people(given):
+        shopify.add(person)
+        mailchimp.add(person)
+    for number, domain in enumerate(list(shopify.shops)[1:], start=1):
+        for person in generate(given.people or INVENTED, given.seed + number):
+            shopify.add(person, domain)
+    shopify.finish()
+    mailchimp.finish()
+
+
+def _people(given: argparse.Namespace) -> Iterator[Person]:
+    if given.customers_csv:
+        return from_shopify_csv(given.customers_csv)
+    if given.data:
+        return from_cdnow(given.data, given.seed, given.people)
+    return generate(INVENTED if given.people is None else given.people, given.seed)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m shopchimp.sandbox", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--shopify-port", type=int, default=0)
+    parser.add_argument("--mailchimp-port", type=int, default=0)
+    parser.add_argument("--people", type=int, help="how many customers (2000 invented ones, or all of --data)")
+    parser.add_argument("--data", type=Path, help="folder that holds cdnow/purchases.csv.gz")
+    parser.add_argument("--customers-csv", type=Path, help="Shopify's customer export")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shop", action="append", help=f"may be given several times; default {DEMO_SHOP}")
+    parser.add_argument("--plan", choices=list(PLANS), default="plus")
+    parser.add_argument("--latency-ms", type=float, default=0)
+    parser.add_argument("--batch-latency-ms", type=float)
+    parser.add_argument("--app-url", default="", help="where the app is: OAuth returns there, the admin frames it")
+    parser.add_argument("--api-key", default="sandbox-shopify-key")
+    parser.add_argument("--api-secret", default="sandbox-shopify-secret-for-this-machine-only")
+    parser.add_argument("--mailchimp-client-id", default="sandbox-mailchimp-id")
+    parser.add_argument("--mailchimp-client-secret", default="sandbox-mailchimp-secret-for-this-machine-only")
+    parser.add_argument("--double-optin", action="store_true")
+    parser.add_argument("--no-write-log", dest="write_log", action="store_false")
+    parser.add_argument("--record", type=Path, help="append every API call as a JSON line")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
