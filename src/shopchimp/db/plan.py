@@ -80,7 +80,7 @@ def totals(tx: Connection, run_id: UUID) -> dict[str, Any]:
         """
     )
     by_kind: dict[str, int] = {}
-    by_rule: dict[str, dict[str, Any]] = {}
+    by_rule: dict[tuple[str, str, str | None], dict[str, Any]] = {}
     skip: dict[str, int] = {}
     sums = dict.fromkeys(
         ("people", "contacts_read", "contacts_without_customer", "conflicts", "contact_writes", "consent_writes"), 0
@@ -99,9 +99,9 @@ def totals(tx: Connection, run_id: UUID) -> dict[str, Any]:
         write = row.to_contact or row.to_customer
         direction = "to_mailchimp" if row.to_contact else "to_shopify" if row.to_customer else "none"
         if row.rule:  # none for people who are skipped before consent is looked at
-            entry = by_rule.setdefault(row.rule, {"n": 0, "direction": direction, "write": write})
-            entry["n"] += row.n
-    return {**sums, "by_kind": by_kind, "by_rule": by_rule, "skip": skip}
+            entry = {"rule": row.rule, "n": 0, "direction": direction, "write": write}
+            by_rule.setdefault((row.rule, direction, write), entry)["n"] += row.n
+    return {**sums, "by_kind": by_kind, "by_rule": list(by_rule.values()), "skip": skip}
 
 
 def last_chunk(tx: Connection, run_id: UUID, side: str) -> int:

@@ -82,6 +82,16 @@ CAUSES: dict[str, Cause] = {
     "changed_in_shopify": _neutral(
         "Changed in Shopify since the preview", "Left as it is now; live sync looks at this person again."
     ),
+    "sh_client_secret": _act("Shopify refused the app's own secret", "The operator has to set the app secret anew."),
+    "invalid_subject_token": _act("The session with Shopify ran out", "Open shopchimp from your Shopify admin again."),
+    "invalid_grant": _act("Access ran out", "Open shopchimp from your Shopify admin again, or reconnect Mailchimp."),
+    "mc_client_secret": _act("Mailchimp refused the app's own secret", "The operator has to set the app secret anew."),
+    "mc_unknown_host": _act("Mailchimp named an address we don't know", "The operator can set SHOPCHIMP_MAILCHIMP_API_URL."),
+    "awaiting_confirmation": _neutral("Waiting for the person", "They were asked to confirm and haven't yet."),
+    "archived": _neutral("Archived in Mailchimp", "Archiving is your decision; the contact isn't brought back."),
+    "deleted": _neutral("Deleted in Mailchimp", "The contact isn't made again without a new opt-in."),
+    "refused": _neutral("Refused by Mailchimp", "This opt-in was refused; a newer one is tried again."),
+    "unknown_status": _act("A status we don't know", "Mailchimp says something new about this contact. We left it alone."),
     "internal": _act("Something went wrong on our side", "We've been told. The reference is in the log."),
 }  # fmt: skip
 

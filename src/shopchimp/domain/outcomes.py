@@ -16,14 +16,18 @@ class Known:
     """What we last saw on both sides, stored when a look at the person was finished.
 
     `deleted`: the contact was seen to vanish, or Mailchimp called the address forgotten (M4). `refused`: the Shopify
-    consent time of an opt-in that Mailchimp refused for good (the time of the refusal, where Shopify has none). Both
-    are stored from the outcome of an earlier look.
+    consent time of an opt-in that Mailchimp refused for good (the time of the refusal, where Shopify has none).
     """
 
     customer: CustomerState
     contact: ContactStatus
     deleted: bool = False
     refused: datetime | None = None
+
+    def then(self, customer: CustomerState, contact: ContactStatus) -> Known:
+        """What to store after another look, whatever came of it: the states as they are now, and what is remembered."""
+        vanished = contact is ContactStatus.ABSENT and (self.deleted or self.contact is not ContactStatus.ABSENT)
+        return Known(customer, contact, vanished, self.refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from shopchimp.local.child import LocalError
 from shopchimp.local.postgres import Postgres
 from shopchimp.local.processes import Supervisor, free_port
 from shopchimp.local.redis import Redis
@@ -109,6 +112,8 @@ class House:
         """Run one of our own commands as a process with the house's settings; with `wait`, to its end."""
         argv = [sys.executable, "-m", "shopchimp.cli", *(arguments or (name,))]
         if wait:
-            self.processes.run(name, argv, env=self.env)
+            done = subprocess.run(argv, env={**os.environ, **self.env}, capture_output=True, check=False)  # noqa: S603
+            if done.returncode:
+                raise LocalError(f"{name} ended with {done.returncode}:\n{done.stderr.decode(errors='replace')[-2000:]}")
         else:
             self.processes.start(name, argv, env=self.env, ready_url=ready_url)

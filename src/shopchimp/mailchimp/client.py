@@ -91,7 +91,9 @@ class MailchimpClient:
                 method, self._root + path, params=params, content=content, headers=headers, timeout=timeout
             )
         except httpx.HTTPError as error:
-            raise Unavailable(PLATFORM, "mc_unreachable", type(error).__name__) from error
+            raise Unavailable(
+                PLATFORM, "mc_unreachable", type(error).__name__
+            ) from None  # the cause holds the request with its token
         return _read(answer, route)
 
 
@@ -139,6 +141,6 @@ def _words(problem: Mapping[str, Any]) -> str:
 def _retry_after(answer: httpx.Response) -> float:
     """Seconds to wait; Mailchimp sends none today, so a header is taken only when it is a sane number."""
     try:
-        return min(max(float(answer.headers.get("Retry-After", THROTTLE_WAIT)), 1.0), 3600.0)
+        return min(max(1.0, float(answer.headers.get("Retry-After", THROTTLE_WAIT))), 3600.0)
     except ValueError:
         return THROTTLE_WAIT

@@ -48,7 +48,9 @@ class ShopifyClient:
         try:
             answer = self._http.post(self._url, content=content, headers=headers, timeout=TIMEOUT)
         except httpx.HTTPError as error:
-            raise Unavailable(PLATFORM, "sh_unreachable", type(error).__name__) from error
+            raise Unavailable(
+                PLATFORM, "sh_unreachable", type(error).__name__
+            ) from None  # the cause holds the request with its token
         return _read(answer)
 
     def download(self, url: str, *, allowed_hosts: frozenset[str]) -> httpx.Response:
@@ -65,7 +67,9 @@ class ShopifyClient:
         try:
             answer = self._http.send(request, stream=True, follow_redirects=False)
         except httpx.HTTPError as error:
-            raise Unavailable(PLATFORM, "sh_unreachable", type(error).__name__) from error
+            raise Unavailable(
+                PLATFORM, "sh_unreachable", type(error).__name__
+            ) from None  # the cause holds the request with its token
         if answer.status_code != 200:
             answer.close()
             raise Unavailable(PLATFORM, "sh_unreachable", f"HTTP {answer.status_code} for a bulk result")
@@ -94,8 +98,8 @@ def _read(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _graphql_error(errors: Any, body: Mapping[str, Any], status: int) -> PlatformError:
-    first = errors[0] if isinstance(errors, list) and errors else {"message": str(errors)}
-    first = first if isinstance(first, dict) else {"message": str(first)}
+    listed: Any = errors[0] if isinstance(errors, list) and errors else errors
+    first: dict[str, Any] = listed if isinstance(listed, dict) else {"message": str(listed)}
     code = str((first.get("extensions") or {}).get("code") or "")
     words = str(first.get("message") or "")
     match code:
@@ -122,6 +126,6 @@ def throttle_wait(body: Mapping[str, Any]) -> float:
 
 def _retry_after(answer: httpx.Response) -> float:
     try:
-        return min(max(float(answer.headers.get("Retry-After", 2)), 0.5), 3600.0)
+        return min(max(0.5, float(answer.headers.get("Retry-After", 2))), 3600.0)
     except ValueError:
         return 2.0
