@@ -92,9 +92,7 @@ def finish_mailchimp(request: Request, code: str = "", state: str = "", error: s
 
 
 def _is_signed(request: Request, runtime: Runtime) -> bool:
-    query = signatures.genuine_query(
-        request.url.query, runtime.shopify_app.secrets, now=runtime.gateways.clock()
-    )
+    query = signatures.genuine_query(request.url.query, runtime.shopify_app.secrets, now=runtime.gateways.clock())
     return query is not None
 
 

@@ -1,0 +1,51 @@
+"""The JSON API: the same services as the pages, for scripts and other front ends. Errors are problem documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from shopchimp.web.api import activity, people, previews, shop, sync_runs
+from shopchimp.web.api.models import Problem
+from shopchimp.web.errors import PROBLEM_TYPE
+
+PREFIX = "/api/v1"
+_SAID = {
+    401: "No valid session token or API key",
+    403: "Asked for by another site's page",
+    404: "Unknown, or of another shop",
+    409: "Not possible as things stand; `code` says why",
+    422: "The request doesn't fit; `errors` says where",
+    503: "A platform isn't answering; try again later",
+}
+_SCHEMA = {"schema": {"$ref": "#/components/schemas/Problem"}}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": said, "content": {PROBLEM_TYPE: _SCHEMA}} for status, said in _SAID.items()
+}
+_RESPONSES[401]["headers"] = {
+    "X-Shopify-Retry-Invalid-Session-Request": {
+        "description": "Tells App Bridge to try once more with a fresh token",
+        "schema": {"type": "string"},
+    }
+}
+
+router = APIRouter(prefix=PREFIX, responses=_RESPONSES)
+for part in (shop, previews, sync_runs, activity, people):
+    router.include_router(part.router)
+
+document = APIRouter(include_in_schema=False)
+
+
+@document.get(f"{PREFIX}/openapi.json")
+def openapi(request: Request) -> JSONResponse:
+    """The description of this API."""
+    return JSONResponse(described(request.app.openapi()))
+
+
+def described(schema: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI's description with the problem document in it, which no route returns by itself."""
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problem
+    return schema

@@ -1,0 +1,30 @@
+"""The first page: how the shop stands, or where its setup goes on."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from shopchimp.services import overview, progress
+from shopchimp.web import deps, render
+from shopchimp.web.deps import PageVisitor
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+def home(request: Request, visitor: PageVisitor) -> Response:
+    """The overview; before the first start, the first unfinished step of the setup."""
+    database = deps.database(request)
+    found = overview.overview(database, visitor.shop_id)
+    if found.step != "done" or found.run is None:
+        return RedirectResponse(setup_address(found), 303)
+    measured = progress.progress(database, visitor.shop_id, found.run.id)
+    return render.page(request, visitor, "overview.html", section="overview", found=found, progress=measured)
+
+
+def setup_address(found: overview.Overview) -> str:
+    """Where the setup goes on."""
+    if found.step == "preview" and found.preview is not None:
+        return f"/setup/preview/{found.preview.id}"
+    return "/" if found.step == "done" else f"/setup/{found.step}"

@@ -1,0 +1,106 @@
+"""The setup, step by step: connect Mailchimp, choose an audience, choose the options."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from shopchimp.domain.causes import cause
+from shopchimp.domain.errors import PlatformError
+from shopchimp.services import connection, overview, settings
+from shopchimp.services.connection import ConnectRefused
+from shopchimp.services.settings import InvalidSettings
+from shopchimp.web import deps, render
+from shopchimp.web.deps import PageVisitor, Visitor
+from shopchimp.web.overview import setup_address
+
+router = APIRouter(include_in_schema=False, prefix="/setup")
+
+
+@router.get("")
+def setup(request: Request, visitor: PageVisitor) -> Response:
+    """Send to the first unfinished step."""
+    return RedirectResponse(setup_address(overview.overview(deps.database(request), visitor.shop_id)), 303)
+
+
+@router.get("/connect")
+def connect(request: Request, visitor: PageVisitor, problem: str = "") -> Response:
+    """Step 1. `problem` is the code with which the way back from Mailchimp may end."""
+    status = connection.status(deps.database(request), visitor.shop_id)
+    said = cause(problem) if problem else None
+    return render.page(request, visitor, "setup_connect.html", section="setup", status_=status, problem=said)
+
+
+@router.post("/mailchimp/start")
+def leave_for_mailchimp(request: Request, visitor: PageVisitor) -> Response:
+    """Begin the way to Mailchimp's login. A form may not redirect to another site (CSP), so it gets a link."""
+    address = connection.begin(deps.gateways(request), visitor.shop_id)
+    if deps.FRAGMENT_HEADER in request.headers:
+        return JSONResponse({"open": address})
+    return render.page(request, visitor, "setup_leave.html", section="setup", address=address)
+
+
+@router.get("/audience")
+def audience(request: Request, visitor: PageVisitor) -> Response:
+    """Step 2: the account's audiences, as Mailchimp names them now."""
+    return _audience(request, visitor)
+
+
+@router.post("/audience")
+def choose_audience(request: Request, visitor: PageVisitor, audience_id: Annotated[str, Form()] = "") -> Response:
+    """Keep the chosen audience and go on."""
+    if not audience_id:
+        return _audience(request, visitor, error="Choose one audience.", status=422)
+    try:
+        connection.choose_audience(deps.gateways(request), visitor.shop_id, audience_id)
+    except ConnectRefused as refused:
+        return _audience(request, visitor, error=refused.message, status=409)
+    return RedirectResponse("/setup/options", 303)
+
+
+def _audience(request: Request, visitor: Visitor, *, error: str = "", status: int = 200) -> Response:
+    current = connection.status(deps.database(request), visitor.shop_id)
+    if current is None:
+        return RedirectResponse("/setup/connect", 303)
+    audiences, trouble = [], None
+    try:
+        audiences = connection.all_audiences(deps.gateways(request), visitor.shop_id)
+    except PlatformError as problem:
+        trouble = cause(problem.code)
+    values = {"audiences": audiences, "chosen": current.audience_id, "trouble": trouble, "error": error}
+    return render.page(request, visitor, "setup_audience.html", status=status, section="setup", **values)
+
+
+@router.get("/options")
+def options(request: Request, visitor: PageVisitor) -> Response:
+    """Step 3, with defaults that are safe."""
+    current = connection.status(deps.database(request), visitor.shop_id)
+    if current is None or current.audience_id is None:
+        return RedirectResponse("/setup", 303)
+    with deps.database(request).transaction() as tx:
+        chosen = settings.get(tx, visitor.shop_id)
+    values: dict[str, Any] = {"settings": chosen, "tag": chosen.tag, "connection": current, "errors": {}}
+    return render.page(request, visitor, "setup_options.html", section="setup", **values)
+
+
+@router.post("/options")
+def choose_options(
+    request: Request,
+    visitor: PageVisitor,
+    customers: Annotated[str, Form()] = "all",
+    tag: Annotated[str, Form()] = "",
+) -> Response:
+    """Keep the options; the preview comes next, by its own button."""
+    changes = {"sync_non_subscribed": customers != "subscribed", "tag": tag}
+    database = deps.database(request)
+    try:
+        settings.change(database, visitor.shop_id, changes, by=visitor.user)
+    except InvalidSettings as invalid:
+        with database.transaction() as tx:
+            chosen = settings.get(tx, visitor.shop_id)
+        current = connection.status(database, visitor.shop_id)
+        values: dict[str, Any] = {"settings": chosen, "tag": tag, "connection": current, "errors": invalid.errors}
+        return render.page(request, visitor, "setup_options.html", status=422, section="setup", **values)
+    return RedirectResponse("/setup/preview", 303)
