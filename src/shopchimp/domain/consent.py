@@ -99,14 +99,9 @@ def reconcile(
     an opt-out made in Shopify after it is a change of its own and goes to Mailchimp.
     """
     newer = newer_of(customer, contact)
-    seen = known
-    if known is None:
-        if decided_at is not None and _opted_out_since(decided_at, customer, contact):
-            seen = _BEFORE_OPT_OUT
-    elif intent is not None:
-        seen = _with_ours(known, intent, customer.state, contact.status)
+    seen = _seen(known, intent, customer, contact, decided_at)
     verdict = _verdict(
-        seen and (seen.customer, seen.contact, seen.deleted),
+        seen,
         customer.state,
         contact.status,
         newer,
@@ -117,7 +112,7 @@ def reconcile(
     )
     if not isinstance(verdict, Decision):
         return verdict
-    if known is not None and known.refused is not None and _refused_before(known.refused, verdict, customer):
+    if known is not None and known.refused is not None and _refused_before(known.refused, seen, verdict, customer):
         return _REFUSED
     return _push(verdict, customer, contact, double_optin=double_optin, decided_at=decided_at)
 
@@ -132,8 +127,29 @@ def is_consent_conflict(customer: CustomerConsent, contact: ContactConsent) -> b
 
 
 _REFUSED = Hold(Reason.REFUSED, Rule.REFUSED)
-_BEFORE_OPT_OUT = Known(CustomerState.SUBSCRIBED, ContactStatus.SUBSCRIBED)
-_Seen = tuple[CustomerState, ContactStatus, bool]
+_Seen = tuple[CustomerState, ContactStatus, bool]  # the last one: the contact is known to be deleted
+_BEFORE_OPT_OUT: _Seen = (CustomerState.SUBSCRIBED, ContactStatus.SUBSCRIBED, False)
+
+
+def _seen(
+    known: Known | None,
+    intent: Intent | None,
+    customer: CustomerConsent,
+    contact: ContactConsent,
+    decided_at: datetime | None,
+) -> _Seen | None:
+    """How both sides were before anybody but us moved them."""
+    state, status = customer.state, contact.status
+    if known is None:
+        opted_out_since = decided_at is not None and _opted_out_since(decided_at, customer, contact)
+        return _BEFORE_OPT_OUT if opted_out_since else None
+    seen_state, seen_status = known.customer, known.contact
+    if intent is not None:
+        seen_state = state if state is intent.customer else seen_state
+        seen_status = status if status is intent.contact else seen_status
+    if seen_status is status and _was_back_meanwhile(known, contact):
+        seen_status = ContactStatus.SUBSCRIBED
+    return seen_state, seen_status, known.deleted
 
 
 def _opted_out_since(decided_at: datetime, customer: CustomerConsent, contact: ContactConsent) -> bool:
@@ -146,23 +162,21 @@ def _opted_out_since(decided_at: datetime, customer: CustomerConsent, contact: C
     )
 
 
-def _with_ours(known: Known, intent: Intent, state: CustomerState, status: ContactStatus) -> Known:
-    """What we last saw, with our own write where it has arrived: nobody moved that side."""
-    ours_in_shopify, ours_in_mailchimp = state is intent.customer, status is intent.contact
-    if not (ours_in_shopify or ours_in_mailchimp):
-        return known
-    return Known(
-        state if ours_in_shopify else known.customer,
-        status if ours_in_mailchimp else known.contact,
-        known.deleted,
-        known.refused,
+def _was_back_meanwhile(known: Known, contact: ContactConsent) -> bool:
+    """The contact opted in since our last look and is unsubscribed again: that is a new opt-out."""
+    return (
+        contact.status is ContactStatus.UNSUBSCRIBED
+        and known.opted_in_at is not None
+        and contact.opted_in_at is not None
+        and contact.opted_in_at > known.opted_in_at
     )
 
 
-def _refused_before(refused: datetime, decision: Decision, customer: CustomerConsent) -> bool:
-    """Mailchimp refused this very opt-in; one made later is a new one."""
+def _refused_before(refused: datetime, seen: _Seen | None, decision: Decision, customer: CustomerConsent) -> bool:
+    """Mailchimp refused this very opt-in; one that moved Shopify, or was made later, is a new one."""
+    moved = seen is None or seen[0] is not customer.state
     opts_in = decision.write_contact in (ContactStatus.SUBSCRIBED, ContactStatus.PENDING)
-    return opts_in and (customer.updated_at is None or customer.updated_at <= refused)
+    return opts_in and not moved and (customer.updated_at is None or customer.updated_at <= refused)
 
 
 @cache

@@ -17,17 +17,19 @@ class Known:
 
     `deleted`: the contact was seen to vanish, or Mailchimp called the address forgotten (M4). `refused`: the Shopify
     consent time of an opt-in that Mailchimp refused for good (the time of the refusal, where Shopify has none).
+    `opted_in_at`: the contact's opt-in as we last saw it; it betrays somebody who opted in and out again since.
     """
 
     customer: CustomerState
     contact: ContactStatus
     deleted: bool = False
     refused: datetime | None = None
+    opted_in_at: datetime | None = None
 
-    def then(self, customer: CustomerState, contact: ContactStatus) -> Known:
-        """What to store after another look, whatever came of it: the states as they are now, and what is remembered."""
+    def then(self, customer: CustomerState, contact: ContactStatus, *, opted_in_at: datetime | None = None) -> Known:
+        """What to store after another look, whatever came of it: how both sides are now, and what is remembered."""
         vanished = contact is ContactStatus.ABSENT and (self.deleted or self.contact is not ContactStatus.ABSENT)
-        return Known(customer, contact, vanished, self.refused)
+        return Known(customer, contact, vanished, self.refused, opted_in_at)
 
 
 @dataclass(frozen=True, slots=True)
