@@ -57,7 +57,7 @@ def one(account: Account, call: Call) -> Mapping[str, Any]:
 def tag_search(account: Account, call: Call) -> Mapping[str, Any]:
     audience, begin = account.audience(call.path["list_id"]), call.query.get("name", "").lower()
     found = [{"id": i, "name": name} for name, i in audience.tag_ids.items() if name.lower().startswith(begin)]
-    return {"tags": found, "total_items": len(found), "_links": []}
+    return {"tags": found, "total_items": len(found)}
 
 
 def _document(audience: Audience, *, total: bool) -> dict[str, Any]:
