@@ -172,7 +172,7 @@ def _text(value: object) -> str:
         return ""
     text = str(value).strip()
     if "  " in text or not text.isprintable():  # a tab, a line break and a no-break space aren't printable either
-        text = " ".join("".join(part for part in word if part.isprintable()) for word in text.split())
+        text = " ".join("".join(sign for sign in text if sign.isprintable() or sign.isspace()).split())
     if len(text) * 4 <= TEXT_BYTES:  # short enough in any script
         return text
     return text.encode(errors="ignore")[:TEXT_BYTES].decode(errors="ignore").rstrip()
