@@ -3,7 +3,7 @@
 The folders the Dockerfile names (WORKDIR and those under /opt) are mapped into that folder, so the environment is a
 fresh one, installed by the very lines an image would run. At the end the program must start, without the extras.
 """
-# ruff: noqa: INP001, S603, T201
+# ruff: noqa: INP001, S603
 
 import re
 import shutil

@@ -1,6 +1,7 @@
 """Do the migrations build exactly what the models say, and can the newest go back?
 
-`python -m shopchimp.local.alembic_check` (part of `make lint`). Runs in the project folder (where alembic.ini is), against an embedded Postgres of its own.
+`python -m shopchimp.local.alembic_check` (part of `make lint`). Runs in the project folder, where alembic.ini is,
+against an embedded Postgres of its own.
 """
 
 from __future__ import annotations
