@@ -58,7 +58,7 @@ def exceptions(tx: Connection, shop_id: int, run_id: UUID) -> list[Outcome]:
 def outcomes(tx: Connection, shop_id: int, run_id: UUID) -> list[Outcome]:
     """Every customer read, once: failed beats waiting beats skipped beats synced. The sum is all of them.
 
-    Reads the whole plan (about a second for a million people): for summaries, not for a page that polls.
+    Reads the whole plan (about a second for a million people): for a run that was stopped, not for a page that polls.
     """
     query = text(
         """

@@ -67,8 +67,7 @@ def what(activity: Activity) -> str:
         return f"Settings changed{f' by {by}' if by else ''}{f': {names}' if names else ''}"
     if activity.kind == "connection":
         return _connection(activity)
-    event = str(detail.get("event") or detail.get("state") or "")
-    return f"First sync {_EVENTS.get(event, event)}".strip()
+    return next((f"First sync {said}" for event, said in _EVENTS.items() if detail.get(event)), "First sync")
 
 
 _NAMES = {
@@ -77,7 +76,15 @@ _NAMES = {
     "tag": "tag",
     "field_map": "fields",
 }
-_EVENTS = {"done": "finished", "running": "started", "cancelled": "stopped", "needs_you": "needs you"}
+_EVENTS = {
+    "started": "started",
+    "paused": "paused",
+    "resumed": "resumed",
+    "done": "finished",
+    "cancelled": "stopped",
+    "failed": "failed",
+    "needs_you": "needs you",
+}
 
 
 def _consent(activity: Activity) -> str:

@@ -96,10 +96,34 @@ def progress(database: Database, shop_id: int, run_id: UUID, *, now: datetime | 
     return measure(run, sides, exceptions, now=now or datetime.now(UTC))
 
 
-def people(database: Database, shop_id: int, run: Run) -> People:
-    """What became of everybody. Before the plan is made nobody has an outcome."""
-    with database.transaction() as tx:
-        found = run_reports.outcomes(tx, shop_id, run.id)
+def people(database: Database, shop_id: int, measured: Progress) -> People:
+    """What became of everybody. Exact once the run has ended; the sums close at every moment."""
+    run = measured.run
+    if stored := (run.counts.get("result") or {}).get("people"):  # added up once, when the run ended
+        return People(stored["read"], stored["synced"], 0, stored["skipped"], stored["failed"])
+    if run.started_at is not None and run.finished_at is not None:
+        with database.transaction() as tx:
+            return _add_up(run_reports.outcomes(tx, shop_id, run.id))
+    return _so_far(measured)
+
+
+def _so_far(measured: Progress) -> People:
+    """From sums that cost nothing: a page may ask every second about a million people.
+
+    Somebody with a write waiting on each side is counted among the waiting twice, so `synced` is at least this many.
+    """
+    counts = measured.run.counts
+    read = int(counts.get("people") or 0)
+    skipped = {str(reason): int(n) for reason, n in (counts.get("skip") or {}).items()}
+    for reason, n in measured.skipped.items():
+        skipped[reason] = skipped.get(reason, 0) + n
+    rest = max(read - sum(skipped.values()) - sum(measured.failed.values()), 0)
+    started = measured.run.started_at is not None
+    waiting = min(rest, measured.total - measured.done) if started else rest
+    return People(read, rest - waiting, waiting, skipped, dict(measured.failed))
+
+
+def _add_up(found: list[run_reports.Outcome]) -> People:
     sums = {"synced": 0, "waiting": 0}
     reasons: dict[str, dict[str, int]] = {"skipped": {}, "failed": {}}
     for outcome in found:
@@ -107,9 +131,7 @@ def people(database: Database, shop_id: int, run: Run) -> People:
             reasons[outcome.result][outcome.reason] = outcome.n
         else:
             sums[outcome.result] += outcome.n
-    if run.started_at is None:  # equal on both sides already, but nothing has been done about anybody
-        sums = {"synced": 0, "waiting": sums["synced"] + sums["waiting"]}
-    read = int(run.counts.get("people") or sum(outcome.n for outcome in found))
+    read = sum(outcome.n for outcome in found)
     return People(read, sums["synced"], sums["waiting"], reasons["skipped"], reasons["failed"])
 
 
@@ -151,26 +173,27 @@ def _seconds_left(run: Run, done: int, total: int, rate: float | None, now: date
 
 def _phases(run: Run, sides: Mapping[str, SideProgress]) -> list[PhaseProgress]:
     order = [*READING, *WRITING]
-    position = order.index(run.phase) if run.phase in order else len(order)
-    if run.state in {"ready", "expired"}:
-        position = len(READING)
     found = []
-    for index, name in enumerate(order):
-        rows_done, rows_total = _rows(name, run, sides)
-        state = _phase_state(run, index - position, rows_done, rows_total, writing=name in WRITING)
-        found.append(PhaseProgress(name, words.PHASE_TITLES[name], state, rows_done, rows_total))
+    for name in order:
+        done, total = _rows(name, run, sides)
+        state = _reading_state(name, run) if name in READING else _writing_state(run, done, total)
+        found.append(PhaseProgress(name, words.PHASE_TITLES[name], state, done, total))
     later = [PhaseProgress(name, words.PHASE_TITLES[name], "later", None, None) for name in LATER]
     return found + later
 
 
-def _phase_state(run: Run, distance: int, done: int | None, total: int | None, *, writing: bool) -> str:
-    if run.state == "done" or distance < 0:
+def _reading_state(name: str, run: Run) -> str:
+    if run.phase not in READING:
         return "done"
-    if run.state in {"ready", "expired"} or (run.state in {"cancelled", "failed"} and distance > 0):
-        return "waiting"
-    if writing and run.started_at is not None and total is not None and done == total:
+    distance = READING.index(name) - READING.index(run.phase)
+    return "done" if distance < 0 else "active" if distance == 0 else "waiting"
+
+
+def _writing_state(run: Run, done: int | None, total: int | None) -> str:
+    """Both sides are written at once."""
+    if run.state == "done" or (run.started_at is not None and done == total):
         return "done"
-    return "active" if distance == 0 else "waiting"
+    return "active" if run.started_at is not None and run.state in {"running", "paused", "needs_you"} else "waiting"
 
 
 def _rows(name: str, run: Run, sides: Mapping[str, SideProgress]) -> tuple[int | None, int | None]:

@@ -61,8 +61,6 @@ def _answer(request: Request, status: int, code: str, title: str, detail: str = 
 def _unidentified(request: Request, error: Exception) -> Response:
     assert isinstance(error, Unidentified)  # noqa: S101 - Starlette's signature is wider
     document = request.method == "GET" and not request.url.path.startswith(API) and not deps.is_fetch(request)
-    if document and error.not_installed:
-        return RedirectResponse(f"/auth/shopify?{urlencode({'shop': error.not_installed})}", 302)
     if document and (bounce := _bounce(request)):
         return RedirectResponse(bounce, 302)
     if error.not_installed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import Annotated
 from uuid import UUID
@@ -159,4 +160,5 @@ def _preview(request: Request, visitor: Visitor, run_id: UUID) -> Preview:
 
 def _ticket_key(request: Request) -> str:
     """Derived, so that a ticket is never good for anything that the app's secret itself signs."""
-    return "download-ticket:" + deps.gateways(request).shopify_app.secrets[0]
+    secret = deps.gateways(request).shopify_app.secrets[0]
+    return hashlib.sha256(f"download-ticket:{secret}".encode()).hexdigest()

@@ -44,7 +44,7 @@ def bare(request: Request, template: str, *, status: int = 200, **context: Any) 
     """A page that needs to know nobody: errors and the bounce page."""
     runtime = deps.runtime(request)
     values = {
-        "embedded": False,
+        "embedded": bool(getattr(request.state, "frame_shop", "")),
         "visitor": None,
         "section": "",
         "zone": ZoneInfo("UTC"),

@@ -91,7 +91,7 @@ def _page(request: Request, visitor: Visitor, run_id: UUID, *, shown: float | No
     database = deps.database(request)
     left, slower = progress.steadied(measured.seconds_left, shown)
     ended = measured.run.state in sync_runs.ENDED
-    people = progress.people(database, visitor.shop_id, measured.run) if ended else None
+    people = progress.people(database, visitor.shop_id, measured) if ended else None
     values: dict[str, Any] = {"progress": measured, "left": left, "slower": slower, "people": people, "ended": ended}
     current = connection.status(database, visitor.shop_id)
     return render.page(request, visitor, "sync.html", section="overview", connection=current, **values)

@@ -88,6 +88,6 @@ def _answer(request: Request, visitor: ApiVisitor, run_id: UUID) -> models.SyncR
         timings=run.timings,
         calls=run.calls,
         counts=run.counts,
-        people=models.People.model_validate(progress.people(database, visitor.shop_id, run)),
+        people=models.People.model_validate(progress.people(database, visitor.shop_id, measured)),
         trouble=trouble(run),
     )

@@ -1,0 +1,343 @@
+"""A shop with pages on a real Postgres, and its rows: what the web and browser tests start from."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import jwt
+from sqlalchemy import insert, text
+
+from shopchimp.db import models
+from shopchimp.db.crypto import parse_keys
+from shopchimp.db.models import Base
+from shopchimp.db.session import Database
+from shopchimp.local.postgres import Postgres
+from shopchimp.mailchimp import MailchimpApp
+from shopchimp.runtime import Runtime, make_runtime
+from shopchimp.shopify import ShopifyApp
+
+API_KEY, SECRET = "web-test-key", "web-test-secret-of-more-than-32-bytes"
+SHOP, OTHER_SHOP = "demo-store.myshopify.com", "other-store.myshopify.com"
+BRIDGE = "https://cdn.shopify.com/shopifycloud/app-bridge.js"
+T0 = datetime(2026, 5, 3, 10, 4, tzinfo=UTC)
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """A server with our tables; gives its address in SQLAlchemy's form."""
+    with Postgres(folder, fast=True) as server:
+        url = server.url.replace("postgresql://", "postgresql+psycopg://", 1)
+        database = Database(url)
+        Base.metadata.create_all(database.engine)
+        database.close()
+        yield url
+
+
+def runtime(url: str, *, app_url: str, standalone: str = "", http: httpx.BaseTransport | None = None) -> Runtime:
+    """A process' own things, with no platform to reach but what `http` answers."""
+    made = make_runtime(
+        database_url=url,
+        redis_url="redis://127.0.0.1:1/0",
+        keys=parse_keys(base64.b64encode(bytes(range(32))).decode()),
+        shopify_app=ShopifyApp(api_key=API_KEY, secrets=(SECRET,), app_url=app_url, scopes=("read_customers",)),
+        mailchimp_app=MailchimpApp(
+            client_id="id",
+            client_secret="secret",
+            redirect_uri=f"{app_url}/auth/mailchimp/callback",
+            login_url="https://login.mailchimp.com",
+            api_url="",
+        ),
+        download_hosts=frozenset(),
+        connections=2,
+        standalone_shop=standalone,
+        app_bridge_url=BRIDGE,
+        lease_seconds=20,
+        sweep_seconds=5,
+    )
+    transport = http or httpx.MockTransport(lambda _: httpx.Response(503))
+    return replace(made, gateways=replace(made.gateways, http=httpx.Client(transport=transport)))
+
+
+def session_token(shop: str = SHOP, **changes: Any) -> str:
+    """What App Bridge would give."""
+    now = int(time.time())
+    claims = {
+        "iss": f"https://{shop}/admin",
+        "dest": f"https://{shop}",
+        "aud": API_KEY,
+        "sub": "42",
+        "exp": now + 60,
+        "nbf": now - 1,
+        "iat": now - 1,
+        "jti": str(uuid4()),
+        "sid": "s",
+    }
+    return jwt.encode({**claims, **changes}, SECRET, algorithm="HS256")
+
+
+def empty(database: Database) -> None:
+    """Forget everything."""
+    with database.transaction() as tx:
+        tx.execute(text("truncate shops, activities, people, workers restart identity cascade"))
+
+
+def add_shop(database: Database, domain: str = SHOP, **values: Any) -> int:
+    """An installed shop."""
+    until = datetime.now(UTC) + timedelta(days=30)
+    row = {
+        "domain": domain,
+        "name": "Demo store",
+        "timezone": "America/New_York",
+        "access_token": b"sealed",
+        "access_expires_at": until,
+        "refresh_token": b"sealed",
+        "refresh_expires_at": until,
+    }
+    with database.transaction() as tx:
+        return int(tx.execute(insert(models.Shop).values({**row, **values}).returning(models.Shop.id)).scalar_one())
+
+
+def connect(runtime: Runtime, shop_id: int, **values: Any) -> None:
+    """The shop's Mailchimp account and audience."""
+    token = runtime.gateways.vault.seal(b"token-us21", context=f"mailchimp-token:{shop_id}")
+    row = {
+        "shop_id": shop_id,
+        "account_id": "acc",
+        "login_id": "7",
+        "account_name": "Acme Ltd",
+        "role": "admin",
+        "api_root": "https://us21.api.mailchimp.com",
+        "access_token": token,
+        "audience_id": "aud1",
+        "audience_name": "Newsletter",
+    }
+    with runtime.database.transaction() as tx:
+        tx.execute(insert(models.Connection).values({**row, **values}))
+
+
+COUNTS: dict[str, Any] = {
+    "people": 6,
+    "contacts_read": 4,
+    "contacts_without_customer": 1,
+    "contacts_total": 4,
+    "contacts_total_archived": 0,
+    "customers_read": 6,
+    "customers_total": 6,
+    "planned": 7,
+    "by_kind": {
+        "consent_to_customer_subscribe": 2,
+        "consent_to_customer_unsubscribe": 1,
+        "create": 1,
+        "unchanged": 1,
+        "skip": 1,
+    },
+    "by_rule": [
+        {"rule": "initial.S9+S10", "direction": "to_shopify", "write": "SUBSCRIBED", "n": 2},
+        {"rule": "initial.L1", "direction": "to_shopify", "write": "UNSUBSCRIBED", "n": 1},
+        {"rule": "initial.S6+S7", "direction": "to_mailchimp", "write": "subscribed", "n": 1},
+        {"rule": "initial.S8", "direction": "none", "write": None, "n": 1},
+        {"rule": "", "direction": "none", "write": None, "n": 1},
+        {"rule": "initial.S62", "direction": "none", "write": None, "n": 1},
+    ],
+    "skip": {"no_email": 1},
+    "conflicts": 1,
+    "contact_writes": 2,
+    "consent_writes": 3,
+    "missing_fields": ["COMPANY"],
+}
+
+
+def add_run(database: Database, shop_id: int, state: str = "ready", **values: Any) -> UUID:
+    """A run with the plan of seven people."""
+    run_id = uuid4()
+    now = datetime.now(UTC)
+    started = state in {"running", "paused", "done", "cancelled", "needs_you"}
+    options = {
+        "conflict_policy": None,
+        "sync_non_subscribed": True,
+        "tag": "Shopify",
+        "field_map": {
+            "FNAME": "first_name",
+            "LNAME": "last_name",
+            "PHONE": "phone",
+            "ADDRESS": "address",
+            "COMPANY": "company",
+        },
+        "double_optin": False,
+    }
+    row = {
+        "id": run_id,
+        "shop_id": shop_id,
+        "audience_id": "aud1",
+        "state": state,
+        "phase": {"preparing": "read_contacts", "done": "done"}.get(state, "contacts"),
+        "options": options,
+        "counts": COUNTS if state != "preparing" else {"contacts_total": 4, "contacts_total_archived": 0},
+        "created_at": now - timedelta(minutes=5),
+        "expires_at": None if state == "preparing" else now + timedelta(hours=23),
+        "started_at": now - timedelta(minutes=3) if started else None,
+        "finished_at": now if state in {"done", "cancelled"} else None,
+    }
+    with database.transaction() as tx:
+        tx.execute(insert(models.SyncRun).values({**row, **values}))
+        if state != "preparing":
+            for person in PLAN:
+                tx.execute(insert(models.PlanRow).values({**_plan_row(run_id), **person}))
+            for side, size in (("contact", 2), ("customer", 3)):
+                done = now - timedelta(seconds=30) if state == "done" or (started and side == "contact") else None
+                chunk = {"run_id": run_id, "side": side, "chunk": 1, "action": "update", "size": size}
+                tx.execute(insert(models.RunChunk).values({**chunk, "finished_at": done}))
+    return run_id
+
+
+def _plan_row(run_id: UUID) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "contact_id": None,
+        "customer_at": None,
+        "contact_opted_at": None,
+        "contact_changed_at": None,
+        "customer_state": "NOT_SUBSCRIBED",
+        "contact_status": "absent",
+        "rule": "",
+    }
+
+
+def _planned(n: int, name: str, email: str | None, **values: Any) -> dict[str, Any]:
+    key = email.lower() if email else f"customer:{n}"
+    return {"n": n, "key": key, "email": email, "name": name, "customer_id": 100 + n, **values}
+
+
+PLAN = [
+    _planned(
+        1,
+        "Anna Berg",
+        "Anna.Berg@example.com",
+        kind="consent_to_customer_subscribe",
+        rule="initial.S9+S10",
+        contact_status="subscribed",
+        contact_opted_at=T0,
+        to_customer="SUBSCRIBED",
+        to_customer_at=T0,
+        customer_chunk=1,
+        contact_action="update",
+        contact_chunk=1,
+    ),
+    _planned(
+        2,
+        "Ben Ode",
+        "ben@example.net",
+        kind="consent_to_customer_subscribe",
+        rule="initial.S9+S10",
+        conflict=True,
+        customer_state="UNSUBSCRIBED",
+        customer_at=T0 + timedelta(days=30),
+        contact_status="subscribed",
+        contact_opted_at=T0,
+        to_customer="SUBSCRIBED",
+        customer_chunk=1,
+    ),
+    _planned(
+        3,
+        "Cleo Wu",
+        "cleo@example.org",
+        kind="consent_to_customer_unsubscribe",
+        rule="initial.L1",
+        customer_state="SUBSCRIBED",
+        customer_at=T0,
+        contact_status="unsubscribed",
+        contact_changed_at=T0 + timedelta(days=9),
+        to_customer="UNSUBSCRIBED",
+        to_customer_at=T0 + timedelta(days=9),
+        customer_chunk=1,
+    ),
+    _planned(
+        4,
+        "=HYPERLINK(1)",
+        "+dora@example.com",
+        kind="create",
+        rule="initial.S6+S7",
+        customer_state="SUBSCRIBED",
+        customer_at=T0,
+        contact_action="create",
+        to_contact="subscribed",
+        contact_chunk=1,
+    ),
+    _planned(
+        5,
+        "Eve Lang",
+        "eve@example.com",
+        kind="unchanged",
+        rule="initial.S8",
+        customer_state="SUBSCRIBED",
+        contact_status="subscribed",
+        customer_at=T0,
+        contact_opted_at=T0,
+    ),
+    _planned(6, "No Mail", None, kind="skip", skip="no_email"),
+    {
+        "n": 7,
+        "key": "zoe@example.com",
+        "email": "zoe@example.com",
+        "name": "Zoe",
+        "kind": "skip",
+        "rule": "initial.S62",
+        "skip": "no_customer",
+        "customer_state": "absent",
+        "contact_status": "subscribed",
+    },
+]
+
+
+def add_person(database: Database, shop_id: int, run_id: UUID | None = None, **values: Any) -> int:
+    """Anna, as the first sync left her, with its lines in the log."""
+    row = {
+        "shop_id": shop_id,
+        "key": "anna.berg@example.com",
+        "email": "Anna.Berg@example.com",
+        "name": "Anna Berg",
+        "customer_id": 101,
+        "contact_id": "c1",
+        "customer_state": "SUBSCRIBED",
+        "customer_at": T0,
+        "contact_status": "subscribed",
+        "contact_opted_at": T0,
+        "rule": "initial.S9+S10",
+        "result": "synced",
+        "synced_at": datetime.now(UTC),
+    }
+    said = {
+        "customer_state": "NOT_SUBSCRIBED",
+        "contact_status": "subscribed",
+        "contact_opted_at": "2026-05-03T10:04:00+00:00",
+    }
+    lines = [
+        {"kind": "contact", "direction": "to_mailchimp", "detail": {**said, "action": "update", "fields": ["PHONE"]}},
+        {
+            "kind": "consent",
+            "direction": "to_shopify",
+            "detail": {
+                **said,
+                "before": "NOT_SUBSCRIBED",
+                "after": "SUBSCRIBED",
+                "action": "consent",
+                "consent_at": "2026-05-03T10:04:00+00:00",
+            },
+        },
+    ]
+    with database.transaction() as tx:
+        statement = insert(models.Person).values({**row, **values}).returning(models.Person.id)
+        person_id = int(tx.execute(statement).scalar_one())
+        for line in lines:
+            fixed = {"shop_id": shop_id, "person_id": person_id, "run_id": run_id, "result": "synced"}
+            tx.execute(insert(models.Activity).values({**fixed, "rule": "initial.S9+S10", **line}))
+    return person_id
