@@ -31,6 +31,7 @@ class BulkOperation:
     created: float
     status: str = "CREATED"
     completed: float | None = None
+    roots: int = 0
     objects: int = 0
     size: int | None = None
     key: str = ""
@@ -69,14 +70,15 @@ class BulkOperation:
             "createdAt": iso_or_none(int(self.created)),
             "completedAt": None if self.completed is None else iso_or_none(int(self.completed)),
             "objectCount": str(self.objects),
-            "rootObjectCount": str(self.objects),
+            "rootObjectCount": str(self.roots),
             "fileSize": None if not done or self.size is None else str(self.size),
             "url": f"{base_url}/storage/{self.key}.jsonl" if done and self.objects else None,
             "partialDataUrl": None,
         }
 
     def _complete(self, now: float) -> None:
-        self.status, self.completed, self.objects = "COMPLETED", now, self.count()
+        self.status, self.completed, self.roots = "COMPLETED", now, self.count()
+        self.objects = self.plan.root.count(self.rows()) if self.plan.root.children else self.roots
         # The size of a file that is not made yet: small ones are made to know it, large ones get it when fetched.
         if self.objects <= MEASURED_AT_ONCE:
             for _ in self.lines():

@@ -17,6 +17,7 @@ from graphql import (
     is_object_type,
 )
 
+from shopchimp.sandbox.shopify.fields import CHILDREN
 from shopchimp.sandbox.shopify.projection import (
     Fragments,
     NotCompilable,
@@ -47,6 +48,10 @@ class Connection:
     node: FieldNode
     show: Project
     children: list[tuple[Callable[[Any], Any], "Connection"]] = field(default_factory=list)
+
+    def count(self, rows: Iterable[Any]) -> int:
+        """All objects below, without showing them."""
+        return sum(1 + sum(child.count(read(row)) for read, child in self.children) for row in rows)
 
     def lines(self, rows: Iterable[Any], parent: str | None = None) -> Iterator[bytes]:
         for row in rows:
@@ -129,8 +134,15 @@ def _connection(
     for inside in inner.values():
         definition = node_type.fields[inside[0].name.value]
         child = _connection(get_named_type(definition.type), inside, fragments, counted, depth=depth + 1)
-        compiled.children.append((getter(node_type, inside[0].name.value), child))
+        compiled.children.append((_children(node_type.name, inside[0].name.value), child))
     return compiled
+
+
+def _children(type_name: str, name: str) -> Callable[[Any], Any]:
+    try:
+        return CHILDREN[type_name, name]
+    except KeyError:
+        raise NotCompilable(f"{type_name}.{name}") from None
 
 
 def _node_of(

@@ -23,6 +23,7 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_named_type,
+    is_abstract_type,
 )
 
 from shopchimp.sandbox.shopify.projection import Fragments
@@ -49,10 +50,10 @@ class Priced:
     children: list["Priced"]
     size: ValueNode | None = None
     is_connection: bool = False
-    is_node: bool = False
+    only_on: str | None = None  # the type an inline fragment asks for
 
     def requested(self, variables: Variables) -> int:
-        inside = sum(child.requested(variables) for child in self.children)
+        inside = _together(self.children, variables)
         if not self.is_connection:
             return self.price + inside
         return 2 + _factor(_number(self.size, variables)) * (1 + inside)
@@ -63,10 +64,23 @@ class Priced:
             return 0
         if self.is_connection:
             rows = answer.get("nodes", answer.get("edges")) or ()
-            return 2 + (_factor(len(rows)) * (1 + sum(c.requested(variables) for c in self.children)) if rows else 0)
+            return 2 + (_factor(len(rows)) * (1 + _together(self.children, variables)) if rows else 0)
         if not isinstance(answer, dict):
             return self.requested(variables)
         return self.price + sum(child.actual(answer.get(child.key), variables) for child in self.children)
+
+
+def _together(fields: Sequence[Priced], variables: Variables) -> int:
+    """Of the alternatives for several types only the dearest counts: an object is one of them."""
+    always = 0
+    alternatives: dict[str, int] = {}
+    for each in fields:
+        price = each.requested(variables)
+        if each.only_on is None:
+            always += price
+        else:
+            alternatives[each.only_on] = alternatives.get(each.only_on, 0) + price
+    return always + max(alternatives.values(), default=0)
 
 
 @dataclass(slots=True)
@@ -107,7 +121,11 @@ def _priced(schema: GraphQLSchema, parent: Any, selection_set: SelectionSetNode,
                 found.append(_one(schema, parent, node, fragments))
             case InlineFragmentNode():
                 inner = schema.type_map[node.type_condition.name.value] if node.type_condition else parent
-                found += _priced(schema, inner, node.selection_set, fragments)
+                inside = _priced(schema, inner, node.selection_set, fragments)
+                if inner is not parent and is_abstract_type(parent):
+                    for each in inside:
+                        each.only_on = each.only_on or inner.name
+                found += inside
             case FragmentSpreadNode():
                 fragment = fragments[node.name.value]
                 inner = schema.type_map[fragment.type_condition.name.value]

@@ -5,7 +5,7 @@ another type: the default e-mail address of a customer is the customer. Types wi
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -140,12 +140,21 @@ CONNECTION: Final[Mapping[str, Getter]] = {
     "pageInfo": attrgetter("page_info"),
 }
 
-# Fields of objects that take arguments: (object, arguments) -> value. Connections within a customer stay empty until
-# their issue fills them.
+# Connections inside an object, as the list of all that stands in them. Metafields join in a later issue.
+CHILDREN: Final[Mapping[tuple[str, str], Callable[[Any], Sequence[Any]]]] = {
+    ("Customer", "metafields"): lambda _: (),
+    ("Customer", "addressesV2"): lambda c: [c.address] if c.address else [],
+}
+
+
+def _page_of_children(children: Callable[[Any], Sequence[Any]]) -> Callable[[Any, Mapping[str, Any]], Any]:
+    return lambda each, args: page_of(children(each), args)
+
+
+# Fields of objects that take arguments: (object, arguments) -> value.
 WITH_ARGUMENTS: Final[Mapping[tuple[str, str], Callable[[Any, Mapping[str, Any]], Any]]] = {
-    ("Customer", "metafields"): lambda _, args: page_of((), args),
+    **{name: _page_of_children(children) for name, children in CHILDREN.items()},
     ("Customer", "addresses"): lambda c, _: [c.address] if c.address else [],
-    ("Customer", "addressesV2"): lambda c, args: page_of([c.address] if c.address else [], args),
 }
 
 

@@ -1,0 +1,96 @@
+"""The fake admin's pages, asked without a network."""
+
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import jwt
+import pytest
+from shopify_port import APP_URL, DOMAIN, KEY, SECRET, Api
+
+from shopchimp.sandbox.shopify import admin
+from shopchimp.sandbox.shopify.wire import Request
+
+
+@pytest.fixture
+def api():
+    return Api(120)
+
+
+def ask(api, method, path, query="", form=None):
+    body = urlencode(form or {}).encode()
+    status, headers, content = admin.page(
+        api.sandbox.shops, api.app, Request(method, path, query.encode(), {}, body, api.clock.at)
+    )
+    return status, dict(headers), content.decode()
+
+
+def test_the_first_page_lists_the_shops(api):
+    status, _, text = ask(api, "GET", "/")
+    assert status == 200
+    assert DOMAIN in text
+    assert "/store/demo-store/apps/shopchimp" in text
+
+
+def test_customers_are_searched_and_paged(api):
+    gid = api.customer(email="findme@example.com", firstName="<b>Find</b>")
+    _, _, text = ask(api, "GET", "/store/demo-store/customers", "query=email:findme*")
+    assert "findme@example.com" in text
+    assert "&lt;b&gt;Find" in text
+    assert "1 customers" in text
+    _, _, first = ask(api, "GET", "/store/demo-store/customers")
+    more = first.split('href="?')[1].split('"')[0].replace("&amp;", "&")
+    _, _, second = ask(api, "GET", "/store/demo-store/customers", more)
+    assert second.count("<tr>") == 51
+    _, _, third = ask(
+        api, "GET", "/store/demo-store/customers", second.split('href="?')[1].split('"')[0].replace("&amp;", "&")
+    )
+    assert gid.rpartition("/")[2] in third
+
+
+def test_the_merchant_changes_a_customer(api):
+    gid = api.customer(email="ann@example.com", firstName="Ann")
+    path = f"/store/demo-store/customers/{gid.rpartition('/')[2]}"
+    writes = len(api.writes())
+    form = {"firstName": "Anna", "lastName": "", "marketingState": "SUBSCRIBED"}
+    status, headers, _ = ask(api, "POST", path, form=form)
+    assert (status, headers[b"location"]) == (303, path.encode())
+    customer = api.shop.customers.get(gid)
+    assert (customer.first_name, customer.email_state, customer.email_at) == ("Anna", "SUBSCRIBED", int(api.clock.at))
+    assert len(api.writes()) == writes
+    _, _, text = ask(api, "GET", path)
+    assert "SUBSCRIBED, SINGLE_OPT_IN" in text
+    _, _, refused = ask(api, "POST", path, form={**form, "marketingState": "WILD"})
+    assert 'role="alert"' in refused
+
+
+def test_the_app_is_framed_with_a_signed_first_load(api):
+    _, _, text = ask(api, "GET", "/store/demo-store/apps/shopchimp/activity", "filter=failed")
+    source = urlsplit(text.split('src="')[1].split('"')[0].replace("&amp;", "&"))
+    query = {name: values[0] for name, values in parse_qs(source.query).items()}
+    assert f"{source.scheme}://{source.netloc}{source.path}" == f"{APP_URL}/activity"
+    assert {"embedded", "shop", "host", "id_token", "hmac", "timestamp", "locale"} <= set(query)
+    assert (query["shop"], query["locale"], query["filter"]) == (DOMAIN, "en", "failed")
+    claims = jwt.decode(
+        query["id_token"],
+        SECRET,
+        algorithms=["HS256"],
+        audience=KEY,
+        options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},
+    )
+    assert claims["dest"] == f"https://{DOMAIN}"
+
+
+def test_the_bridge_is_served_and_nothing_else_is_there(api):
+    assert ask(api, "GET", "/app-bridge.js")[1][b"content-type"].startswith(b"text/javascript")
+    for path in (
+        "/store/unknown/customers",
+        "/store/demo-store/customers/1",
+        "/store/demo-store/customers/x",
+        "/etc/passwd",
+    ):
+        assert ask(api, "GET", path)[0] == 404
+
+
+def test_uninstalling_kills_the_tokens(api):
+    token = api.exchange()["access_token"]
+    assert ask(api, "POST", "/store/demo-store/uninstall")[0] == 303
+    assert api.shop.tokens.used(token) is None
