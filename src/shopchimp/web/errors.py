@@ -21,6 +21,7 @@ from shopchimp.services.sync_runs import StartRefused
 from shopchimp.shopify.domains import shop_domain
 from shopchimp.web import deps, render
 from shopchimp.web.deps import ForeignOrigin, Unidentified
+from shopchimp.web.headers import security_headers
 
 log = structlog.get_logger()
 
@@ -134,7 +135,11 @@ def _unexpected(request: Request, error: Exception) -> Response:
     reference = f"{raw[:4]}-{raw[4:]}"
     log.error("request_failed", reference=reference, route=_route(request), exc_info=error)
     detail = f"Reference {reference}. The same reference is in our log."
-    return _answer(request, 500, "internal", "Something went wrong on our side", detail)
+    app_url, bridge = deps.gateways(request).shopify_app.app_url, deps.runtime(request).app_bridge_url
+    # this handler alone answers outside our middleware, so it brings the headers itself
+    shop = getattr(request.state, "frame_shop", "")
+    headers = {"Cache-Control": "no-store", **security_headers(shop, app_url=app_url, app_bridge_url=bridge)}
+    return _answer(request, 500, "internal", "Something went wrong on our side", detail, headers=headers)
 
 
 def _route(request: Request) -> str:

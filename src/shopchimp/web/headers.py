@@ -19,8 +19,8 @@ class Headers:
 
     def __init__(self, app: ASGIApp, *, app_url: str, app_bridge_url: str) -> None:
         self.app = app
-        self.https = app_url.startswith("https://")
-        self.bridge = _origin(app_bridge_url)
+        self.app_url = app_url
+        self.app_bridge_url = app_bridge_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a `state` of its own, and the answer back with the headers."""
@@ -31,30 +31,31 @@ class Headers:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._add(MutableHeaders(scope=message), state.get("frame_shop", ""))
+                headers, shop = MutableHeaders(scope=message), state.get("frame_shop", "")
+                headers.setdefault("Cache-Control", "no-store")
+                headers.update(security_headers(shop, app_url=self.app_url, app_bridge_url=self.app_bridge_url))
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
-    def _add(self, headers: MutableHeaders, frame_shop: str) -> None:
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = "no-referrer"  # the first address of an embedded page holds a token
-        headers.setdefault("Cache-Control", "no-store")
-        if self.https:
-            headers["Strict-Transport-Security"] = "max-age=31536000"
-        if frame_shop:
-            headers["Content-Security-Policy"] = self._framed(frame_shop)
-            # What the real App Bridge needs beside scripts is not known here (ux.md 1.3), so the rest only reports.
-            headers["Content-Security-Policy-Report-Only"] = "default-src 'self'; " + self._scripts()
-            headers["Link"] = f'<{self.bridge}>; rel="preconnect"'
-        else:
-            headers["Content-Security-Policy"] = f"frame-ancestors 'none'; default-src 'self'; {REST}"
 
-    def _framed(self, shop: str) -> str:
-        return f"frame-ancestors https://{shop} {ADMIN}; {REST}; {self._scripts()}"
-
-    def _scripts(self) -> str:
-        return f"script-src 'self' {self.bridge}"
+def security_headers(frame_shop: str, *, app_url: str, app_bridge_url: str) -> dict[str, str]:
+    """Who may frame the answer (this shop's admin, or nobody) and what it may load."""
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",  # the first address of an embedded page holds a token
+        "Content-Security-Policy": f"frame-ancestors 'none'; default-src 'self'; {REST}",
+    }
+    if app_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    if frame_shop:
+        bridge = _origin(app_bridge_url)
+        scripts = f"script-src 'self' {bridge}"
+        headers["Content-Security-Policy"] = f"frame-ancestors https://{frame_shop} {ADMIN}; {REST}; {scripts}"
+        # What the real App Bridge needs beside scripts is not known here (ux.md 1.3), so the rest only reports.
+        headers["Content-Security-Policy-Report-Only"] = f"default-src 'self'; {scripts}"
+        headers["Link"] = f'<{bridge}>; rel="preconnect"'
+    return headers
 
 
 class BodyLimit:

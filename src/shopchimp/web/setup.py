@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from shopchimp.domain.causes import cause
+from shopchimp.domain.causes import Cause, cause
 from shopchimp.domain.errors import PlatformError
 from shopchimp.services import connection, overview, settings
 from shopchimp.services.connection import ConnectRefused
@@ -17,6 +17,7 @@ from shopchimp.web.deps import PageVisitor, Visitor
 from shopchimp.web.overview import setup_address
 
 router = APIRouter(include_in_schema=False, prefix="/setup")
+DECLINED = Cause("Mailchimp wasn't connected", "You closed or declined the page. Nothing was changed.", "critical")
 
 
 @router.get("")
@@ -26,10 +27,10 @@ def setup(request: Request, visitor: PageVisitor) -> Response:
 
 
 @router.get("/connect")
-def connect(request: Request, visitor: PageVisitor, problem: str = "") -> Response:
-    """Step 1. `problem` is the code with which the way back from Mailchimp may end."""
+def connect(request: Request, visitor: PageVisitor, refused: str = "") -> Response:
+    """Step 1. `refused` is the code with which the way back from Mailchimp may end."""
     status = connection.status(deps.database(request), visitor.shop_id)
-    said = cause(problem) if problem else None
+    said = (DECLINED if refused == "declined" else cause(refused)) if refused else None
     return render.page(request, visitor, "setup_connect.html", section="setup", status_=status, problem=said)
 
 
