@@ -51,7 +51,10 @@ class Database:
             try:
                 yield driver
             except BaseException:
-                driver.rollback()
+                if driver.closed:
+                    connection.invalidate()  # the server is gone and has rolled back; the pool makes a new one
+                else:
+                    driver.rollback()
                 raise
             driver.commit()
 

@@ -131,10 +131,10 @@ def fence(tx: Connection, run_id: UUID, token: UUID) -> None:
 
 
 def save(tx: Connection, run_id: UUID, token: UUID, **values: Any) -> None:
-    """Store progress under the lease. Progress is made, so the count of attempts starts again."""
+    """Store progress under the lease, unless the merchant stopped the run. The count of attempts starts again."""
     statement = (
         _TABLE.update()  # type: ignore[attr-defined]  # a Table, typed as FromClause
-        .where(_TABLE.c.id == run_id, _TABLE.c.token == token)
+        .where(_TABLE.c.id == run_id, _TABLE.c.token == token, text(f"state in {ACTIVE}"))
         .values(attempts=0, **values)
     )
     if tx.execute(statement).rowcount != 1:
@@ -145,11 +145,18 @@ def save_raw(connection: psycopg.Connection[Any], run: Run, token: UUID) -> None
     """Store the place reached in the transaction of what was read or planned: neither is ever without the other."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "update sync_runs set cursor = %s, counts = %s, attempts = 0 where id = %s and token = %s",
+            "update sync_runs set cursor = %s, counts = %s, attempts = 0 where id = %s and token = %s"
+            " and state in ('preparing', 'running')",
             (orjson.dumps(run.cursor).decode(), orjson.dumps(run.counts).decode(), run.id, token),
         )
         if cursor.rowcount != 1:
             raise LeaseLost
+
+
+def progressed(tx: Connection, run_id: UUID, token: UUID) -> None:
+    """Something got done under this claim: the count of attempts starts again. Touches the row once a claim."""
+    query = text("update sync_runs set attempts = 0 where id = :id and token = :token and attempts > 0")
+    tx.execute(query, {"id": run_id, "token": token})
 
 
 def set_policy(tx: Connection, run_id: UUID, policy: str, *, counts: Mapping[str, Any]) -> None:
@@ -158,18 +165,28 @@ def set_policy(tx: Connection, run_id: UUID, policy: str, *, counts: Mapping[str
 
 
 def release(
-    tx: Connection, run_id: UUID, token: UUID, *, wait: float | None, trouble: Mapping[str, Any] | None
+    tx: Connection,
+    run_id: UUID,
+    token: UUID,
+    *,
+    wait: float | None,
+    trouble: Mapping[str, Any] | None,
+    counted: bool = True,
 ) -> None:
-    """Give the run back: due again in `wait` seconds, or not before somebody asks (None). A lost lease is no error."""
+    """Give the run back: due again in `wait` seconds, or not before somebody asks (None). A lost lease is no error.
+
+    Not `counted`, the claim was no attempt: its time was up, or it only learned that it has to wait.
+    """
     query = text(
         f"""
         update sync_runs set token = null, trouble = cast(:trouble as jsonb),
+            attempts = case when :counted then attempts else greatest(attempts - 1, 0) end,
             due_at = case when state in {ACTIVE} then now() + make_interval(secs => cast(:wait as float8)) end
         where id = :id and token = :token
         """
     )
     words = orjson.dumps(trouble).decode() if trouble else None
-    tx.execute(query, {"id": run_id, "token": token, "wait": wait, "trouble": words})
+    tx.execute(query, {"id": run_id, "token": token, "wait": wait, "trouble": words, "counted": counted})
 
 
 def set_state(tx: Connection, shop_id: int, run_id: UUID, state: str, *, due: bool, **values: Any) -> None:

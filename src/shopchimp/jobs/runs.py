@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shopchimp.db import connections, notes, sync_runs
 from shopchimp.db.sync_runs import LeaseLost, Run
@@ -26,7 +28,9 @@ log = structlog.get_logger()
 
 SLICE = 20.0  # seconds one run is worked on before others get their turn
 PATIENCE = 3.0  # seconds a worker waits for a run that falls due soon, rather than going to sleep
-MAX_ATTEMPTS = 30  # claims without any progress, after which a run is given up
+THROTTLED = frozenset({"mc_slow_down", "sh_slow_down", "sh_bulk_busy"})  # waiting as asked is no attempt
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError)
+MAX_ATTEMPTS = 30  # claims that failed or were never given back, without any progress between them: then we give up
 
 
 def drain(runtime: Runtime, *, stop: threading.Event) -> int:
@@ -52,7 +56,8 @@ def _work(runtime: Runtime, run: Run, token: UUID, stop: threading.Event) -> Non
         with _lease_kept(runtime, run, token) as lost:
             wait, trouble = _advance(runtime, run, token, stop=stop, lost=lost)
         with runtime.database.transaction() as tx:
-            sync_runs.release(tx, run.id, token, wait=wait, trouble=trouble)
+            counted = trouble is not None and trouble["code"] not in THROTTLED
+            sync_runs.release(tx, run.id, token, wait=wait, trouble=trouble, counted=counted)
 
 
 def _advance(
@@ -74,7 +79,7 @@ def _advance(
         return _ask_merchant(runtime, run, error)
     except Rejected as error:
         return _give_up(runtime, run, error.code, error.detail)
-    except OperationalError:
+    except DATABASE_AWAY:
         log.warning("database_unavailable")
         time.sleep(0.5)  # the release below would fail as well; the lease ends by itself
         return 1.0, None

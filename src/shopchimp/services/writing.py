@@ -182,6 +182,7 @@ class Writer:
     def _finish(self, side: str, chunk: int, missed: list[Missed]) -> None:
         with self.database.transaction() as tx:
             sync_runs.fence(tx, self.run.id, self.token)
+            sync_runs.progressed(tx, self.run.id, self.token)
             results.finish_chunk(
                 tx,
                 self.run.shop_id,
