@@ -55,7 +55,14 @@ def seeded(standalone: Any, database: Any, request: pytest.FixtureRequest) -> di
 @pytest.mark.parametrize("seeded", ["empty", "filled"], indirect=True)
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 320)])
 def test_every_page_is_accessible(
-    standalone: Any, seeded: dict[str, str], scheme: str, width: int, open_context: Any, axe: Any, shot: Any, request: Any
+    standalone: Any,
+    seeded: dict[str, str],
+    scheme: str,
+    width: int,
+    open_context: Any,
+    axe: Any,
+    shot: Any,
+    request: Any,
 ) -> None:
     context = open_context(color_scheme=scheme, viewport={"width": width, "height": 800})
     page = context.new_page()

@@ -49,7 +49,7 @@ def shop(embedded_runtime: Runtime) -> int:
 
 
 @pytest.fixture(scope="session")
-def _apps(embedded_runtime: Runtime, standalone_runtime: Runtime) -> dict[str, object]:
+def apps(embedded_runtime: Runtime, standalone_runtime: Runtime) -> dict[str, object]:
     return {
         "embedded": create_app(runtime=embedded_runtime),
         "standalone": create_app(runtime=standalone_runtime),
@@ -57,12 +57,12 @@ def _apps(embedded_runtime: Runtime, standalone_runtime: Runtime) -> dict[str, o
 
 
 @pytest.fixture
-def embedded(_apps: dict) -> Callable[[str], TestClient]:
+def embedded(apps: dict) -> Callable[[str], TestClient]:
     """A client inside the admin of a shop: every request carries a fresh token."""
 
     def make(domain: str = house.SHOP) -> TestClient:
         headers = {"Authorization": f"Bearer {house.session_token(domain)}"}
-        client = TestClient(_apps["embedded"], base_url="https://app.example.com", headers=headers)
+        client = TestClient(apps["embedded"], base_url="https://app.example.com", headers=headers)
         client.follow_redirects = False
         return client
 
@@ -70,17 +70,17 @@ def embedded(_apps: dict) -> Callable[[str], TestClient]:
 
 
 @pytest.fixture
-def stranger(_apps: dict) -> TestClient:
+def stranger(apps: dict) -> TestClient:
     """Somebody without any proof."""
-    return TestClient(_apps["embedded"], base_url="https://app.example.com", follow_redirects=False)
+    return TestClient(apps["embedded"], base_url="https://app.example.com", follow_redirects=False)
 
 
 @pytest.fixture
-def local(_apps: dict) -> Callable[..., TestClient]:
+def local(apps: dict) -> Callable[..., TestClient]:
     """A client on this machine, of a standalone process."""
 
     def make(base_url: str = "http://127.0.0.1:8000", client: tuple[str, int] = ("127.0.0.1", 5000)) -> TestClient:
-        return TestClient(_apps["standalone"], base_url=base_url, client=client, follow_redirects=False)
+        return TestClient(apps["standalone"], base_url=base_url, client=client, follow_redirects=False)
 
     return make
 

@@ -42,6 +42,7 @@ def add_routes(app: FastAPI, *, app_url: str, app_bridge_url: str) -> None:
     for router in ROUTERS:
         app.include_router(router)
     errors.add_handlers(app)
+    app.add_middleware(errors.Catch)
     app.add_middleware(BodyLimit)
     app.add_middleware(Headers, app_url=app_url, app_bridge_url=app_bridge_url)
     app.add_middleware(health.Count)

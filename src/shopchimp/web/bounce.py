@@ -18,12 +18,13 @@ router = APIRouter(include_in_schema=False)
 @router.get("/auth/bounce")
 def bounce(request: Request) -> HTMLResponse:
     """App Bridge reads `shopify-reload` from the address by itself, so only our own origin may stand there."""
+    refusal = HTTPException(400, "Open shopchimp from your Shopify admin.")
     try:
-        request.state.frame_shop = shop_domain(request.query_params.get("shop", ""))
+        shop = shop_domain(request.query_params.get("shop", ""))
     except ValueError:
-        raise HTTPException(400, "Open shopchimp from your Shopify admin.") from None
+        raise refusal from None
     reload = request.query_params.getlist("shopify-reload")
-    app_url = deps.gateways(request).shopify_app.app_url
-    if len(reload) != 1 or not own_origin(reload[0], app_url):
-        raise HTTPException(400, "Open shopchimp from your Shopify admin.")
+    if len(reload) != 1 or not own_origin(reload[0], deps.gateways(request).shopify_app.app_url):
+        raise refusal
+    request.state.frame_shop = shop  # only now: a refusal must not carry the script that would follow the address
     return render.bare(request, "bounce.html")

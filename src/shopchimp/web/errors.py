@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from http import HTTPStatus
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -12,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shopchimp.domain.causes import cause
 from shopchimp.domain.errors import PlatformError, RateLimited, Unavailable
@@ -21,7 +24,6 @@ from shopchimp.services.sync_runs import StartRefused
 from shopchimp.shopify.domains import shop_domain
 from shopchimp.web import deps, render
 from shopchimp.web.deps import ForeignOrigin, Unidentified
-from shopchimp.web.headers import security_headers
 
 log = structlog.get_logger()
 
@@ -40,7 +42,6 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(StartRefused, _refused)
     app.add_exception_handler(ConnectRefused, _refused)
     app.add_exception_handler(PlatformError, _platform)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def problem(status: int, code: str, title: str, detail: str = "", **more: Any) -> JSONResponse:
@@ -130,20 +131,38 @@ def _platform(request: Request, error: Exception) -> Response:
     return _answer(request, status, error.code, said.title, said.explanation, headers=headers)
 
 
+class Catch:
+    """Whatever nobody expected becomes an answer with a reference, inside the middleware that adds the headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer in the place of a route that broke, unless it had begun to answer."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if scope["type"] != "http" or begun:
+                raise
+            await _unexpected(Request(scope), error)(scope, receive, send)
+
+
 def _unexpected(request: Request, error: Exception) -> Response:
+    """The log gets where it broke, but neither values nor the message: either may hold an address."""
     raw = secrets.token_hex(4).upper()
     reference = f"{raw[:4]}-{raw[4:]}"
-    log.error("request_failed", reference=reference, route=_route(request), exc_info=error)
+    frames = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-8:]]
+    route = getattr(request.scope.get("route"), "path", "?")
+    log.error("request_failed", reference=reference, route=route, error=type(error).__name__, frames=frames)
     detail = f"Reference {reference}. The same reference is in our log."
-    app_url, bridge = deps.gateways(request).shopify_app.app_url, deps.runtime(request).app_bridge_url
-    # this handler alone answers outside our middleware, so it brings the headers itself
-    shop = getattr(request.state, "frame_shop", "")
-    headers = {"Cache-Control": "no-store", **security_headers(shop, app_url=app_url, app_bridge_url=bridge)}
-    return _answer(request, 500, "internal", "Something went wrong on our side", detail, headers=headers)
-
-
-def _route(request: Request) -> str:
-    return getattr(request.scope.get("route"), "path", "?")
+    return _answer(request, 500, "internal", "Something went wrong on our side", detail)
 
 
 def own_origin(url: str, app_url: str) -> bool:

@@ -19,8 +19,8 @@ class Headers:
 
     def __init__(self, app: ASGIApp, *, app_url: str, app_bridge_url: str) -> None:
         self.app = app
-        self.app_url = app_url
-        self.app_bridge_url = app_bridge_url
+        self.https = app_url.startswith("https://")
+        self.bridge = _origin(app_bridge_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a `state` of its own, and the answer back with the headers."""
@@ -31,31 +31,29 @@ class Headers:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers, shop = MutableHeaders(scope=message), state.get("frame_shop", "")
+                headers = MutableHeaders(scope=message)
                 headers.setdefault("Cache-Control", "no-store")
-                headers.update(security_headers(shop, app_url=self.app_url, app_bridge_url=self.app_bridge_url))
+                headers.update(self._headers(state.get("frame_shop", "")))
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
-
-def security_headers(frame_shop: str, *, app_url: str, app_bridge_url: str) -> dict[str, str]:
-    """Who may frame the answer (this shop's admin, or nobody) and what it may load."""
-    headers = {
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",  # the first address of an embedded page holds a token
-        "Content-Security-Policy": f"frame-ancestors 'none'; default-src 'self'; {REST}",
-    }
-    if app_url.startswith("https://"):
-        headers["Strict-Transport-Security"] = "max-age=31536000"
-    if frame_shop:
-        bridge = _origin(app_bridge_url)
-        scripts = f"script-src 'self' {bridge}"
-        headers["Content-Security-Policy"] = f"frame-ancestors https://{frame_shop} {ADMIN}; {REST}; {scripts}"
-        # What the real App Bridge needs beside scripts is not known here (ux.md 1.3), so the rest only reports.
-        headers["Content-Security-Policy-Report-Only"] = f"default-src 'self'; {scripts}"
-        headers["Link"] = f'<{bridge}>; rel="preconnect"'
-    return headers
+    def _headers(self, frame_shop: str) -> dict[str, str]:
+        """Who may frame the answer (this shop's admin, or nobody) and what it may load."""
+        headers = {
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",  # the first address of an embedded page holds a token
+            "Content-Security-Policy": f"frame-ancestors 'none'; default-src 'self'; {REST}",
+        }
+        if self.https:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        if frame_shop:
+            scripts = f"script-src 'self' {self.bridge}"
+            headers["Content-Security-Policy"] = f"frame-ancestors https://{frame_shop} {ADMIN}; {REST}; {scripts}"
+            # What the real App Bridge needs beside scripts isn't known here (ux.md 1.3): the rest only reports.
+            headers["Content-Security-Policy-Report-Only"] = f"default-src 'self'; {scripts}"
+            headers["Link"] = f'<{self.bridge}>; rel="preconnect"'
+        return headers
 
 
 class BodyLimit:

@@ -106,6 +106,11 @@ def _time(value: datetime, local: datetime, shown: str) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, full, shown)
 
 
+def plural(value: int, one: str, many: str) -> str:
+    """1 person, 1,234 people."""
+    return f"{number(value)} {one if value == 1 else many}"
+
+
 def duration(seconds: float) -> str:
     """How long something took, in words."""
     if seconds < 90:
@@ -121,7 +126,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters.update(number=number, when=when, day=day, clock=clock, duration=duration, masked=words.masked)
+    made.filters.update(
+        number=number, when=when, day=day, clock=clock, duration=duration, plural=plural, masked=words.masked
+    )
     made.filters.update(customer_state=words.customer_state, contact_status=words.contact_status)
     made.filters.update(rule_text=words.rule_text, cause=cause, spoken=progress.spoken)
     made.filters.update(what=activity.what, reason=activity.reason, why=preview.why)

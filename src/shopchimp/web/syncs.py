@@ -58,6 +58,7 @@ def poll(request: Request, visitor: PageVisitor, run_id: UUID, left: float | Non
 @router.post("/{run_id}/pause")
 def pause(request: Request, visitor: PageVisitor, run_id: UUID) -> Response:
     """Stop after what is in flight."""
+    _progress(request, visitor, run_id)
     sync_runs.pause(deps.database(request), visitor.shop_id, run_id)
     return RedirectResponse(f"/syncs/{run_id}", 303)
 
@@ -65,6 +66,7 @@ def pause(request: Request, visitor: PageVisitor, run_id: UUID) -> Response:
 @router.post("/{run_id}/resume")
 def resume(request: Request, visitor: PageVisitor, run_id: UUID) -> Response:
     """Go on where it was."""
+    _progress(request, visitor, run_id)
     sync_runs.resume(deps.database(request), visitor.shop_id, run_id)
     wake()
     return RedirectResponse(f"/syncs/{run_id}", 303)
@@ -80,6 +82,7 @@ def ask_cancel(request: Request, visitor: PageVisitor, run_id: UUID) -> Response
 @router.post("/{run_id}/cancel")
 def cancel(request: Request, visitor: PageVisitor, run_id: UUID) -> Response:
     """Stop for good. What was sent stays where it is."""
+    _progress(request, visitor, run_id)
     sync_runs.cancel(deps.database(request), visitor.shop_id, run_id)
     return RedirectResponse(f"/syncs/{run_id}", 303)
 

@@ -11,7 +11,6 @@ from shopchimp.web.api import activity, people, previews, shop, sync_runs
 from shopchimp.web.api.models import Problem
 from shopchimp.web.errors import PROBLEM_TYPE
 
-PREFIX = "/api/v1"
 _SAID = {
     401: "No valid session token or API key",
     403: "Asked for by another site's page",
@@ -31,14 +30,14 @@ _RESPONSES[401]["headers"] = {
     }
 }
 
-router = APIRouter(prefix=PREFIX, responses=_RESPONSES)
+router = APIRouter(responses=_RESPONSES)
 for part in (shop, previews, sync_runs, activity, people):
     router.include_router(part.router)
 
 document = APIRouter(include_in_schema=False)
 
 
-@document.get(f"{PREFIX}/openapi.json")
+@document.get("/api/v1/openapi.json")
 def openapi(request: Request) -> JSONResponse:
     """The description of this API."""
     return JSONResponse(described(request.app.openapi()))

@@ -14,7 +14,7 @@ from shopchimp.web import deps
 from shopchimp.web.api import models
 from shopchimp.web.deps import ApiVisitor
 
-router = APIRouter(prefix="/activity", tags=["activity"])
+router = APIRouter(prefix="/api/v1/activity", tags=["activity"])
 Kind = Literal["contact", "consent", "run", "settings", "connection"]
 Direction = Literal["to_mailchimp", "to_shopify", "none"]
 Result = Literal["synced", "skipped", "failed", "info"]

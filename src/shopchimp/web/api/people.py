@@ -15,7 +15,7 @@ from shopchimp.web.api import models
 from shopchimp.web.api.activity import answer as line_answer
 from shopchimp.web.deps import ApiVisitor
 
-router = APIRouter(prefix="/people", tags=["people"])
+router = APIRouter(prefix="/api/v1/people", tags=["people"])
 PersonId = Annotated[int, Path(ge=1, le=2**53)]
 
 

@@ -19,7 +19,7 @@ from shopchimp.web.api import models
 from shopchimp.web.deps import ApiVisitor
 from shopchimp.web.previews import csv_response
 
-router = APIRouter(prefix="/previews", tags=["previews"])
+router = APIRouter(prefix="/api/v1/previews", tags=["previews"])
 COUNTS = (
     "people", "contacts_read", "contacts_without_customer", "consent_changes", "by_kind", "by_rule", "skip",
     "conflicts", "contact_writes", "consent_writes",

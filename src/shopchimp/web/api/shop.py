@@ -9,7 +9,7 @@ from shopchimp.web import deps
 from shopchimp.web.api import models
 from shopchimp.web.deps import ApiVisitor
 
-router = APIRouter(tags=["shop"])
+router = APIRouter(prefix="/api/v1", tags=["shop"])
 
 
 @router.get("/status", operation_id="getStatus")

@@ -14,7 +14,7 @@ from shopchimp.web.api import models
 from shopchimp.web.api.previews import trouble
 from shopchimp.web.deps import ApiVisitor
 
-router = APIRouter(prefix="/sync-runs", tags=["sync runs"])
+router = APIRouter(prefix="/api/v1/sync-runs", tags=["sync runs"])
 
 
 @router.post("", status_code=202, operation_id="startSync")
