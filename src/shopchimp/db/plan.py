@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
 
 from shopchimp.db.models import PlanRow
 from shopchimp.domain.planning import Planned
 
 _TABLE = PlanRow.__table__
-CONFLICT_LIMIT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,18 @@ class Conflict:
     customer: tuple[Any, ...]
     contact: tuple[Any, ...]
     body: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Redecided:
+    """What is written for a person of decision D1 after the merchant's answer."""
+
+    n: int
+    planned: Planned
+    body: dict[str, Any] | None
+    action: str | None
+    contact_chunk: int | None
+    customer_chunk: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +122,19 @@ def last_chunk(tx: Connection, run_id: UUID, side: str) -> int:
     return int(tx.execute(query, {"run": run_id, "side": side}).scalar_one())
 
 
-def conflicts(tx: Connection, run_id: UUID) -> list[Conflict]:
-    """The people of decision D1."""
+def customers_read(tx: Connection, run_id: UUID) -> int:
+    """How many customers the run has read and not yet forgotten."""
+    query = text("select count(*) from run_customers where run_id = :run")
+    return int(tx.execute(query, {"run": run_id}).scalar_one())
+
+
+def conflicts(tx: Connection, run_id: UUID, *, after: int, limit: int) -> list[Conflict]:
+    """The people of decision D1, in the order of the plan, from just after row `after`."""
     query = text(
         """
         select n, key, email, customer_id, contact_id, customer_state, customer_at, contact_status, contact_opted_at,
             contact_changed_at, contact_body
-        from plan where run_id = :run and conflict order by n limit :limit
+        from plan where run_id = :run and conflict and n > :after order by n limit :limit
         """
     )
     return [
@@ -135,35 +153,49 @@ def conflicts(tx: Connection, run_id: UUID) -> list[Conflict]:
             ),
             row.contact_body,
         )
-        for row in tx.execute(query, {"run": run_id, "limit": CONFLICT_LIMIT})
+        for row in tx.execute(query, {"run": run_id, "after": after, "limit": limit})
     ]
 
 
-def decide_again(
-    tx: Connection,
-    run_id: UUID,
-    n: int,
-    *,
-    planned: Planned,
-    body: dict[str, Any] | None,
-    action: str | None,
-    contact_chunk: int | None,
-    customer_chunk: int | None,
-) -> None:
-    """Replace what would be written for one person."""
-    values = {
-        "kind": planned.kind.value,
-        "rule": planned.rule,
-        "contact_action": action,
-        "to_contact": planned.to_contact,
-        "contact_body": body,
-        "contact_chunk": contact_chunk,
-        "to_customer": planned.to_customer,
-        "to_customer_at": planned.to_customer_at,
-        "to_customer_level": planned.to_customer_level,
-        "customer_chunk": customer_chunk,
-    }
-    tx.execute(_TABLE.update().where(_TABLE.c.run_id == run_id, _TABLE.c.n == n).values(**values))  # type: ignore[attr-defined]
+def decide_again(tx: Connection, run_id: UUID, rows: Sequence[Redecided]) -> None:
+    """Replace what would be written for these people."""
+    statement = (
+        _TABLE.update()  # type: ignore[attr-defined]  # a Table, typed as FromClause
+        .where(_TABLE.c.run_id == run_id, _TABLE.c.n == bindparam("row_n"))
+        .values({name: bindparam(f"new_{name}") for name in _REDECIDED})
+    )
+    tx.execute(statement, [_redecided(row) for row in rows])
+
+
+_REDECIDED = (
+    "kind",
+    "rule",
+    "contact_action",
+    "to_contact",
+    "contact_body",
+    "contact_chunk",
+    "to_customer",
+    "to_customer_at",
+    "to_customer_level",
+    "customer_chunk",
+)
+
+
+def _redecided(row: Redecided) -> dict[str, Any]:
+    planned = row.planned
+    values = (
+        planned.kind.value,
+        planned.rule,
+        row.action,
+        planned.to_contact,
+        row.body,
+        row.contact_chunk,
+        planned.to_customer,
+        planned.to_customer_at,
+        planned.to_customer_level,
+        row.customer_chunk,
+    )
+    return {"row_n": row.n, **{f"new_{name}": value for name, value in zip(_REDECIDED, values, strict=True)}}
 
 
 def pending_chunks(tx: Connection, run_id: UUID, side: str) -> list[tuple[int, str, int]]:

@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
+from sqlalchemy import Connection as Tx
+from sqlalchemy import text
 
 from shopchimp.db.session import Database
 
@@ -94,3 +96,10 @@ def forget(connection: Connection, run_id: UUID, table: str) -> None:
     """Delete what a run stored in one of its tables, to read or plan it again from the start."""
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("delete from {} where run_id = %s").format(sql.Identifier(table)), (run_id,))
+
+
+def forget_all(tx: Tx, shop_id: int) -> None:
+    """Delete what every run of a shop read and planned. What came of it stays in the log and in the run's counts."""
+    for table in ("run_contacts", "run_customers", "plan"):
+        query = f"delete from {table} where run_id in (select id from sync_runs where shop_id = :shop)"
+        tx.execute(text(query), {"shop": shop_id})

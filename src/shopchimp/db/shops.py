@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +54,13 @@ def by_domain(tx: Connection, domain: str) -> ShopRow | None:
     return ShopRow(**row._mapping) if row is not None else None
 
 
+def lock(tx: Connection, shop_id: int) -> ShopRow | None:
+    """The shop, held until the transaction ends: for what may be decided by one request at a time."""
+    query = text(f"select {_COLUMNS} from shops where id = :id for no key update")
+    row = tx.execute(query, {"id": shop_id}).one_or_none()
+    return ShopRow(**row._mapping) if row is not None else None
+
+
 def ensure(tx: Connection, domain: str) -> int:
     """The id of the shop with this domain, made if it is new. A reinstall finds the row it left."""
     statement = insert(Shop).values(domain=domain)
@@ -61,32 +68,54 @@ def ensure(tx: Connection, domain: str) -> int:
     return int(tx.execute(statement.returning(Shop.id)).scalar_one())
 
 
-def store_tokens(
-    tx: Connection,
-    shop_id: int,
-    *,
-    access: bytes,
-    access_expires_at: datetime | None,
-    refresh: bytes | None,
-    refresh_expires_at: datetime | None,
-    scopes: str,
-) -> None:
-    """Keep a token pair, sealed. The shop counts as installed from here on."""
+@dataclass(frozen=True, slots=True)
+class SealedTokens:
+    """A token pair, sealed, as it goes into the shop's row."""
+
+    access: bytes
+    access_until: datetime | None
+    refresh: bytes | None
+    refresh_until: datetime | None
+    scopes: str
+
+
+_TOKENS = """
+    access_token = :access, access_expires_at = :access_until, refresh_token = :refresh,
+    refresh_expires_at = :refresh_until, scopes = :scopes, refreshing_until = null
+"""
+
+
+def store_tokens(tx: Connection, shop_id: int, tokens: SealedTokens) -> None:
+    """Keep the token pair of an installation. The shop counts as installed from here on."""
     query = text(
-        """
-        update shops set access_token = :access, access_expires_at = :access_until, refresh_token = :refresh,
-            refresh_expires_at = :refresh_until, scopes = :scopes, refreshing_until = null,
+        f"""
+        update shops set {_TOKENS},
             installed_at = case when uninstalled_at is null then installed_at else now() end, uninstalled_at = null
         where id = :id
         """
     )
-    values = {
-        "access": access,
-        "access_until": access_expires_at,
-        "refresh": refresh,
-        "refresh_until": refresh_expires_at,
-    }
-    tx.execute(query, {"id": shop_id, "scopes": scopes, **values})
+    tx.execute(query, {"id": shop_id, **asdict(tokens)})
+
+
+def replace_tokens(tx: Connection, shop_id: int, tokens: SealedTokens, *, refreshed: bytes) -> bool:
+    """Keep the pair that a refresh brought, where the refresh token used (sealed) is still the stored one.
+
+    False after an uninstall or a new installation meanwhile: a late answer brings no shop back.
+    """
+    query = text(f"update shops set {_TOKENS} where id = :id and refresh_token = :refreshed")
+    return tx.execute(query, {"id": shop_id, "refreshed": refreshed, **asdict(tokens)}).rowcount == 1
+
+
+def forget_tokens(tx: Connection, shop_id: int) -> None:
+    """Shopify takes these tokens no more: the next session token brings new ones. The shop stays installed."""
+    query = text(
+        """
+        update shops set access_token = null, refresh_token = null, access_expires_at = null,
+            refresh_expires_at = null, refreshing_until = null
+        where id = :id
+        """
+    )
+    tx.execute(query, {"id": shop_id})
 
 
 def take_refresh(tx: Connection, shop_id: int, *, seconds: float) -> bool:

@@ -6,6 +6,7 @@ simultaneous connections and announces itself as 429, or as a bare 403 from the 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ PLATFORM = "mailchimp"
 QUICK = httpx.Timeout(20.0, connect=5.0)
 BULK = httpx.Timeout(125.0, connect=5.0)  # a batch of 500 may take most of Mailchimp's own limit of 120 s
 THROTTLE_WAIT = 2.0
+_UNCLEAR = frozenset({408, 425})  # the server gave up on the request, or has not looked at it yet
+
+_ADDRESS = re.compile(r"\S+@\S+")
 
 # Mailchimp has one error code for nearly everything, so the sentence decides. First match wins.
 _SENTENCES: tuple[tuple[str, str], ...] = (
@@ -42,7 +46,8 @@ def classify(sentence: str, error_code: str = "") -> str:
     """The cause code for a refusal, from Mailchimp's error code where it says something, else from its sentence."""
     if error_code == "ERROR_CONTACT_EXISTS":
         return "mc_contact_exists"
-    lowered = sentence.lower()
+    # without the address that the sentence may quote: planet@example.com is no word about a plan
+    lowered = _ADDRESS.sub(" ", sentence.lower())
     return next((code for words, code in _SENTENCES if words in lowered), "mc_rejected")
 
 
@@ -66,12 +71,13 @@ class MailchimpClient:
         path: str,
         route: str,
         *,
-        body: Mapping[str, Any],
+        body: Mapping[str, Any] | bytes,
         params: Mapping[str, Any] | None = None,
         timeout: httpx.Timeout = QUICK,
     ) -> dict[str, Any]:
-        """POST, PUT, PATCH with a JSON body. An answer without a body is an empty object."""
-        return self._send(method, path, route, params=params, content=orjson.dumps(body), timeout=timeout)
+        """POST, PUT, PATCH with a JSON body (bytes are JSON already). An answer without a body is an empty object."""
+        content = body if isinstance(body, bytes) else orjson.dumps(body)
+        return self._send(method, path, route, params=params, content=content, timeout=timeout)
 
     def _send(
         self,
@@ -117,7 +123,7 @@ def _error(answer: httpx.Response, problem: dict[str, Any] | None, route: str) -
     if status == 429 or (status == 403 and problem is None):
         wait = _retry_after(answer)
         return RateLimited(PLATFORM, "mc_slow_down", words, retry_after=wait, status=status)
-    if status >= 500:
+    if status >= 500 or status < 400 or status in _UNCLEAR:
         return Unavailable(PLATFORM, "mc_unreachable", words, status=status)
     if status == 401:
         return Unauthorized(PLATFORM, "mc_access_revoked", words, status=status)
@@ -132,9 +138,9 @@ def _error(answer: httpx.Response, problem: dict[str, Any] | None, route: str) -
 
 def _words(problem: Mapping[str, Any]) -> str:
     parts = [str(problem.get("title") or ""), str(problem.get("detail") or "")]
-    for item in problem.get("errors") or ():
-        if isinstance(item, dict):
-            parts.append(f"{item.get('field', '')}: {item.get('message', '')}")
+    errors = problem.get("errors")
+    listed = [item for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+    parts += [f"{item.get('field', '')}: {item.get('message', '')}" for item in listed]
     return " ".join(part for part in parts if part.strip(": "))
 
 

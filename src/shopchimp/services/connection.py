@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+from sqlalchemy import Connection
 
-from shopchimp.db import connections, notes, oauth_states, shops
+from shopchimp.db import connections, notes, oauth_states, run_tables, shops
 from shopchimp.db.session import Database
 from shopchimp.mailchimp import audiences, oauth
 from shopchimp.mailchimp.audiences import Audience
@@ -81,13 +82,17 @@ def finish(gateways: Gateways, domain: str, code: str) -> None:
     """Redeem the callback's code and store the account, sealed to the shop."""
     with gateways.database.transaction() as tx:
         shop = shops.by_domain(tx, domain)
-    if shop is None:
+    if shop is None or shop.uninstalled_at is not None:
         raise ConnectRefused("sh_access_revoked", "This shop is not installed.")
     token = oauth.redeem_code(gateways.http, gateways.mailchimp_app, code)
     account = oauth.identify(gateways.http, gateways.mailchimp_app, token)
     if account.role.lower() not in ROLES_THAT_MAY:
         raise ConnectRefused("mc_role_too_low", f"This Mailchimp user is a {account.role}. Ask an Admin to connect.")
     with gateways.database.transaction() as tx:
+        shops.lock(tx, shop.id)
+        before = connections.get(tx, shop.id)
+        if before is not None and before.account_id != account.account_id:
+            sync_runs.stop_all(tx, shop.id)  # another account: what was planned for the old one is void
         connections.connect(
             tx,
             shop.id,
@@ -111,25 +116,35 @@ def all_audiences(gateways: Gateways, shop_id: int) -> list[Audience]:
 def choose_audience(gateways: Gateways, shop_id: int, audience_id: str) -> Audience:
     """Sync this shop with one audience (S5). Once people were synced, another audience needs a disconnect first."""
     with gateways.database.transaction() as tx:
-        current = connections.get(tx, shop_id)
-    if current is None:
-        raise ConnectRefused("mc_access_revoked", "Connect Mailchimp first.")
-    changing = current.audience_id not in (None, audience_id)
-    if changing and sync_runs.has_written(gateways.database, shop_id):
-        raise ConnectRefused(
-            "audience_fixed", "This store is already synced with an audience. Disconnect first to choose another."
-        )
+        _may_choose(tx, shop_id, audience_id)
     offered = {audience.id: audience for audience in all_audiences(gateways, shop_id)}
     if audience_id not in offered:
         raise ConnectRefused("mc_audience_gone", "This Mailchimp account has no such audience.")
     chosen = offered[audience_id]
     with gateways.database.transaction() as tx:
+        shops.lock(tx, shop_id)
+        before = _may_choose(tx, shop_id, audience_id)  # asked again: a sync may have been started meanwhile
         connections.choose_audience(
             tx, shop_id, audience_id=chosen.id, name=chosen.name, double_optin=chosen.double_optin
         )
-        if changing or current.audience_id is None:
+        if before != chosen.id:
+            sync_runs.stop_all(tx, shop_id)  # previews of the audience that was chosen before
             notes.add(tx, shop_id, kind="connection", detail={"audience": chosen.name})
     return chosen
+
+
+def _may_choose(tx: Connection, shop_id: int, audience_id: str) -> str | None:
+    """The audience chosen now. Refuses to leave one that people were synced with, unless it was deleted."""
+    current = connections.get(tx, shop_id)
+    if current is None:
+        raise ConnectRefused("mc_access_revoked", "Connect Mailchimp first.")
+    before = current.audience_id
+    leaving = before is not None and before != audience_id and current.state != "gone"
+    if leaving and sync_runs.has_written(tx, shop_id, before or ""):
+        raise ConnectRefused(
+            "audience_fixed", "This store is already synced with an audience. Disconnect first to choose another."
+        )
+    return before
 
 
 def disconnect(gateways: Gateways, shop_id: int, *, confirm_name: str) -> list[str]:
@@ -143,9 +158,11 @@ def disconnect(gateways: Gateways, shop_id: int, *, confirm_name: str) -> list[s
         raise ConnectRefused("not_connected", "No Mailchimp account is connected.")
     if confirm_name.strip() != (row.audience_name or row.account_name):
         raise ConnectRefused("not_confirmed", f"Type {row.audience_name or row.account_name} to confirm.")
-    sync_runs.stop_all(gateways.database, shop_id)
     removed = ["the Mailchimp access key", "the plan and the readings of every sync"]
     with gateways.database.transaction() as tx:
+        shops.lock(tx, shop_id)
         connections.remove(tx, shop_id)
+        sync_runs.stop_all(tx, shop_id)
+        run_tables.forget_all(tx, shop_id)
         notes.add(tx, shop_id, kind="connection", detail={"connected": False, "removed": removed})
     return removed

@@ -54,7 +54,7 @@ def standalone(gateways: Gateways, domain: str) -> ShopSession:
     """The shop of a standalone process on this machine; it must have been installed."""
     with gateways.database.transaction() as tx:
         shop = shops.by_domain(tx, domain)
-    if shop is None:
+    if shop is None or shop.uninstalled_at is not None:
         raise Unauthorized("shopify", "sh_access_revoked", "the standalone shop is not installed yet")
     return ShopSession(shop.id, shop.domain, "this machine")
 
@@ -84,6 +84,7 @@ def complete(gateways: Gateways, domain: str, token: oauth.OfflineToken) -> int:
         shop_id = shops.ensure(tx, domain)
     tokens.store(gateways.database, gateways.vault, shop_id, token)
     _learn(gateways, shop_id)
+    sync_runs.wake_waiting(gateways.database, shop_id)
     with gateways.database.transaction() as tx:
         detail = {"installed": True, "missing_scopes": list(_missing(gateways, token))}
         notes.add(tx, shop_id, kind="connection", detail=detail)
@@ -115,7 +116,8 @@ def _learn(gateways: Gateways, shop_id: int) -> None:
 
 def uninstalled(gateways: Gateways, shop_id: int) -> None:
     """The app left the shop: sync stops and the tokens go; contacts, customers and our log stay (S85, S87, S88)."""
-    sync_runs.stop_all(gateways.database, shop_id)
     with gateways.database.transaction() as tx:
+        shops.lock(tx, shop_id)
         shops.mark_uninstalled(tx, shop_id)
+        sync_runs.stop_all(tx, shop_id)
         notes.add(tx, shop_id, kind="connection", detail={"installed": False})

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from sqlalchemy import Connection
 
 from shopchimp.db import plan, run_tables, sync_runs
 from shopchimp.db.session import Database
@@ -105,50 +106,47 @@ def count(database: Database, run: Run, token: UUID) -> None:
         sync_runs.fence(tx, run.id, token)
         plan.make_chunks(tx, run.id)
         run.counts.update(plan.totals(tx, run.id))
+        if run.counts["people"] != plan.customers_read(tx, run.id):
+            raise AssertionError("a customer was read but not planned")
         sync_runs.save(tx, run.id, token, counts=run.counts)
 
 
-def apply_policy(database: Database, run: Run, policy: Policy) -> dict[str, Any]:
+def apply_policy(tx: Connection, run: Run, policy: Policy) -> dict[str, Any]:
     """The merchant answered D1: plan the conflicting people again under this policy and count anew.
 
-    The run must be ready and not started; its row is locked meanwhile. Gives back the new counts.
+    The run is ready, not started, and its row locked by this transaction. Gives back the new counts.
     """
-    with database.transaction() as tx:
-        locked = sync_runs.get(tx, run.shop_id, run.id, lock=True)
-        if locked is None or locked.state != "ready" or locked.policy == policy.value:
-            return locked.counts if locked else {}
-        options = Options(policy=policy, double_optin=bool(run.options["double_optin"]))
-        chunks = Chunks(plan.last_chunk(tx, run.id, "contact")), Chunks(plan.last_chunk(tx, run.id, "customer"))
-        for row in plan.conflicts(tx, run.id):
-            customer, contact = _customer(row.customer), _contact(row.contact)
-            planned = plan_person(customer, contact, options)
-            # the profile part of the row is as planned before: only the consent is decided anew
-            body = {**(row.body or {}), **(planned.body or {})}
-            if planned.to_contact is None:
-                body.pop("status", None)
-                body.pop("timestamp_opt", None)
-            profile = len(body) > 1 or planned.to_contact is not None
-            action = _action(planned, has_profile=profile)
-            plan.decide_again(
-                tx,
-                run.id,
-                row.n,
-                planned=planned,
-                body=body if profile else None,
-                action=action,
-                contact_chunk=chunks[0].add(action, BATCH) if action else None,
-                customer_chunk=chunks[1].add("consent", ALIASES) if planned.to_customer else None,
-            )
-        plan.make_chunks(tx, run.id)
-        counts = {**locked.counts, **plan.totals(tx, run.id)}
-        sync_runs.set_policy(tx, run.id, policy.value, counts=counts)
+    if run.policy == policy.value:
+        return run.counts
+    options = Options(policy=policy, double_optin=bool(run.options["double_optin"]))
+    chunks = Chunks(plan.last_chunk(tx, run.id, "contact")), Chunks(plan.last_chunk(tx, run.id, "customer"))
+    after = 0
+    while rows := plan.conflicts(tx, run.id, after=after, limit=BLOCK):
+        after = rows[-1].n
+        plan.decide_again(tx, run.id, [_decided(row, options, *chunks) for row in rows])
+    plan.make_chunks(tx, run.id)
+    counts = {**run.counts, **plan.totals(tx, run.id)}
+    sync_runs.set_policy(tx, run.id, policy.value, counts=counts)
     return counts
 
 
-def _action(planned: Planned, *, has_profile: bool) -> str | None:
-    if planned.to_contact is not None:
-        return Action.CONSENT.value
-    return Action.UPDATE.value if has_profile else None
+def _decided(row: plan.Conflict, options: Options, contact_chunks: Chunks, customer_chunks: Chunks) -> plan.Redecided:
+    """A conflict under another policy. The profile part stays as planned: only the consent is decided anew."""
+    planned = plan_person(_customer(row.customer), _contact(row.contact), options)
+    body = {**(planned.body or {}), **(row.body or {})}
+    for name in ("status", "timestamp_opt"):
+        body.pop(name, None)
+        if planned.body and name in planned.body:
+            body[name] = planned.body[name]
+    action = Action.CONSENT if planned.to_contact else Action.UPDATE if "merge_fields" in body else None
+    return plan.Redecided(
+        n=row.n,
+        planned=planned,
+        body=body if action else None,
+        action=action.value if action else None,
+        contact_chunk=contact_chunks.add(action.value, BATCH) if action else None,
+        customer_chunk=customer_chunks.add("consent", ALIASES) if planned.to_customer else None,
+    )
 
 
 def _merge(customers: Iterator[Any], contacts: Iterator[Any]) -> Iterator[Joined]:
@@ -223,7 +221,7 @@ def _row(  # noqa: PLR0917 - called once, in the order of the plan's columns
         n,
         key,
         customer[2] or contact[1],
-        " ".join(part for part in (fields.get("first_name"), fields.get("last_name")) if part),
+        " ".join(str(part) for part in (fields.get("first_name"), fields.get("last_name")) if part),
         customer[0],
         contact[2],
         customer[3],

@@ -70,6 +70,7 @@ def parse(stored: Mapping[str, Any]) -> ShopSettings:
 def change(database: Database, shop_id: int, changes: Mapping[str, Any], *, by: str) -> ShopSettings:
     """Apply the changes or none of them, and note in the activity log who changed what."""
     with database.transaction() as tx:
+        shops.lock(tx, shop_id)  # two changes at once: the second one sees the first
         before = get(tx, shop_id)
         after = parse({**before.to_json(), **changes})
         old, new = before.to_json(), after.to_json()

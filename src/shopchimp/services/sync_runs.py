@@ -14,8 +14,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy import Connection
 
-from shopchimp.db import connections, notes, results, run_tables, sync_runs
+from shopchimp.db import connections, notes, results, run_tables, shops, sync_runs
 from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
 from shopchimp.domain.consent import Policy
@@ -75,20 +76,26 @@ class StartRefused(Exception):
 def make_preview(database: Database, shop_id: int) -> UUID:
     """Begin a new run: both sides are read and planned, nothing is written before Start. Gives back its id.
 
-    A run that is being prepared already is given back instead; one that is writing refuses.
+    A run that is being prepared with the same options is given back instead; one that is writing refuses.
     """
     with database.transaction() as tx:
+        shop = shops.lock(tx, shop_id)  # so that two clicks make one run, and none begins while the shop leaves
         connection = connections.get(tx, shop_id)
+        if shop is None or shop.uninstalled_at is not None:
+            raise StartRefused("not_installed", "This shop doesn't have the app any more.")
         if connection is None or connection.audience_id is None:
             raise StartRefused("no_audience", "Connect Mailchimp and choose an audience first.")
+        chosen = settings.get(tx, shop_id)
+        options = {**chosen.to_json(), "double_optin": connection.double_optin}
         for run in sync_runs.latest(tx, shop_id):
             if run.state == RunState.PREPARING:
-                return run.id
+                if run.audience_id == connection.audience_id and run.options == options:
+                    return run.id
+                sync_runs.set_state(tx, shop_id, run.id, RunState.EXPIRED, due=False)
             if run.state in (RunState.RUNNING, RunState.PAUSED) or (run.state == RunState.NEEDS_YOU and run.started_at):
                 raise StartRefused("already_running", "A sync is under way. Wait for it to end, or cancel it.")
             if run.state in (RunState.READY, RunState.NEEDS_YOU):
                 sync_runs.set_state(tx, shop_id, run.id, RunState.EXPIRED, due=False)
-        chosen = settings.get(tx, shop_id)
         run_id = uuid4()
         sync_runs.create(
             tx,
@@ -96,51 +103,50 @@ def make_preview(database: Database, shop_id: int) -> UUID:
             run_id,
             audience_id=connection.audience_id,
             policy=chosen.conflict_policy or Policy.MAILCHIMP_WINS.value,
-            options={**chosen.to_json(), "double_optin": connection.double_optin},
+            options=options,
         )
     return run_id
 
 
 def choose_policy(database: Database, shop_id: int, run_id: UUID, policy: Policy) -> None:
     """Answer D1 for this preview: the people in conflict are planned again, the preview shows it."""
-    run = _of_shop(database, shop_id, run_id)
-    if run.state != RunState.READY:
-        raise StartRefused("not_ready", "This preview can't be changed any more.")
-    planning.apply_policy(database, run, policy)
+    with database.transaction() as tx:
+        run = _locked(tx, shop_id, run_id)
+        if run.state != RunState.READY:
+            raise StartRefused("not_ready", "This preview can't be changed any more.")
+        planning.apply_policy(tx, run, policy)
 
 
 def start(database: Database, shop_id: int, run_id: UUID, *, policy: Policy | None, confirmed: bool) -> None:
-    """Start writing what the preview shows. Refused where the preview no longer holds, or an answer is missing."""
-    run = _of_shop(database, shop_id, run_id)
-    if run.state in (RunState.RUNNING, RunState.PAUSED, RunState.DONE):
-        raise StartRefused("already_running", "This sync was started already.")
-    if run.state == RunState.PREPARING:
-        raise StartRefused("not_ready", "The preview is still being made.")
-    if run.state != RunState.READY or (run.expires_at is not None and run.expires_at <= datetime.now(UTC)):
-        raise StartRefused("preview_expired", "This preview is too old. Make a new one.")
-    if policy is None and run.counts.get("conflicts") and not _policy_was_chosen(database, run):
-        raise StartRefused("policy_needed", "Choose what happens to people who opted out in Shopify later.")
-    if policy is not None and policy.value != run.policy:
-        planning.apply_policy(database, run, policy)
+    """Start writing what the preview shows. Refused where the preview no longer holds, or an answer is missing.
+
+    All in one transaction that holds the run: what is started is what was asked for, whatever another tab does.
+    """
     with database.transaction() as tx:
-        run = sync_runs.get(tx, shop_id, run_id, lock=True) or run
-        if run.state != RunState.READY:
+        run = _locked(tx, shop_id, run_id)
+        now = datetime.now(UTC).replace(microsecond=0)
+        if run.started_at is not None:
             raise StartRefused("already_running", "This sync was started already.")
+        if run.state == RunState.PREPARING:
+            raise StartRefused("not_ready", "The preview is still being made.")
+        if run.state != RunState.READY or (run.expires_at is not None and run.expires_at <= now):
+            raise StartRefused("preview_expired", "This preview is too old. Make a new one.")
+        if policy is None and run.counts.get("conflicts") and settings.get(tx, shop_id).conflict_policy is None:
+            raise StartRefused("policy_needed", "Choose what happens to people who opted out in Shopify later.")
         if _options_now(tx, run) != run.options:
             raise StartRefused("settings_changed", "Settings changed after this preview. Make a new one.")
-        if _changes_consent(run) and not confirmed:
-            raise StartRefused("consent_unconfirmed", "Confirm that you checked the consent changes.")
-        now = datetime.now(UTC).replace(microsecond=0)
-        sync_runs.set_state(tx, shop_id, run_id, RunState.RUNNING, due=True, phase="contacts", started_at=now)
-        notes.add(tx, shop_id, kind="run", run_id=run_id, detail={"started": True, "policy": run.policy})
+        if policy is not None:
+            run.counts = planning.apply_policy(tx, run, policy)
+        unconfirmed = _changes_consent(run) and not confirmed
+        if not unconfirmed:  # else the answer to D1 is kept, so that the page shows the changes to confirm
+            sync_runs.set_state(tx, shop_id, run_id, RunState.RUNNING, due=True, phase="contacts", started_at=now)
+            detail = {"started": True, "policy": policy.value if policy else run.policy}
+            notes.add(tx, shop_id, kind="run", run_id=run_id, detail=detail)
+    if unconfirmed:
+        raise StartRefused("consent_unconfirmed", "Confirm that you checked the consent changes.")
 
 
-def _policy_was_chosen(database: Database, run: Run) -> bool:
-    with database.transaction() as tx:
-        return settings.get(tx, run.shop_id).conflict_policy is not None
-
-
-def _options_now(tx: Any, run: Run) -> dict[str, Any]:
+def _options_now(tx: Connection, run: Run) -> dict[str, Any]:
     """The options a preview made now would have. D1's answer is the run's own and doesn't count."""
     connection = connections.get(tx, run.shop_id)
     if connection is None or connection.audience_id != run.audience_id:
@@ -174,7 +180,7 @@ def resume(database: Database, shop_id: int, run_id: UUID) -> None:
         notes.add(tx, shop_id, kind="run", run_id=run_id, detail={"resumed": True})
 
 
-def _go_on(tx: Any, run: Run) -> None:
+def _go_on(tx: Connection, run: Run) -> None:
     state = RunState.RUNNING if run.started_at else RunState.PREPARING
     sync_runs.set_state(tx, run.shop_id, run.id, state, due=True, trouble=None, attempts=0)
 
@@ -188,12 +194,11 @@ def cancel(database: Database, shop_id: int, run_id: UUID) -> None:
         _end(tx, run, RunState.CANCELLED)
 
 
-def stop_all(database: Database, shop_id: int) -> None:
-    """End every run of a shop: it was disconnected or the app was removed."""
-    with database.transaction() as tx:
-        for run in sync_runs.latest(tx, shop_id, limit=1000):
-            if run.state not in ENDED:
-                _end(tx, run, RunState.CANCELLED)
+def stop_all(tx: Connection, shop_id: int) -> None:
+    """End every run of a shop, in the transaction that disconnects it, removes the app or changes the audience."""
+    for run in sync_runs.latest(tx, shop_id, limit=1000):
+        if run.state not in ENDED:
+            _end(tx, run, RunState.CANCELLED)
 
 
 def wake_waiting(database: Database, shop_id: int) -> None:
@@ -204,21 +209,20 @@ def wake_waiting(database: Database, shop_id: int) -> None:
                 _go_on(tx, run)
 
 
-def has_written(database: Database, shop_id: int) -> bool:
-    """Whether any run of this shop was ever started."""
-    with database.transaction() as tx:
-        return any(run.started_at is not None for run in sync_runs.latest(tx, shop_id, limit=1000))
+def has_written(tx: Connection, shop_id: int, audience_id: str) -> bool:
+    """Whether any run of this shop with this audience was ever started."""
+    runs = sync_runs.latest(tx, shop_id, limit=1000)
+    return any(run.started_at is not None and run.audience_id == audience_id for run in runs)
 
 
-def _end(tx: Any, run: Run, state: RunState) -> None:
+def _end(tx: Connection, run: Run, state: RunState) -> None:
     now = datetime.now(UTC)
     sync_runs.set_state(tx, run.shop_id, run.id, state, due=False, finished_at=now)
     notes.add(tx, run.shop_id, kind="run", run_id=run.id, detail={state.value: True})
 
 
-def _of_shop(database: Database, shop_id: int, run_id: UUID) -> Run:
-    with database.transaction() as tx:
-        run = sync_runs.get(tx, shop_id, run_id)
+def _locked(tx: Connection, shop_id: int, run_id: UUID) -> Run:
+    run = sync_runs.get(tx, shop_id, run_id, lock=True)
     if run is None:
         raise StartRefused("not_found", "There is no such sync.")
     return run
@@ -349,4 +353,3 @@ def _finish(database: Database, run: Run, token: UUID) -> None:
         sync_runs.save(tx, run.id, token, state=RunState.DONE.value, counts=run.counts, finished_at=now)
         notes.add(tx, run.shop_id, kind="run", run_id=run.id, detail={"done": True, **people})
     log.info("run_done", run=str(run.id), count=people["read"])
-

@@ -18,10 +18,11 @@ import httpx
 from shopchimp.db import shops
 from shopchimp.db.crypto import Vault
 from shopchimp.db.session import Database
-from shopchimp.domain.errors import RateLimited, Unauthorized
+from shopchimp.domain.errors import RateLimited, Unauthorized, Unavailable
 from shopchimp.shopify import ShopifyApp, oauth
 
 AHEAD = timedelta(minutes=5)
+AGAIN = timedelta(seconds=2)  # until the next look, while somebody else refreshes or Shopify doesn't answer
 LEASE_SECONDS = 30.0
 
 
@@ -48,17 +49,25 @@ class TokenSource:
         self._token: str | None = None
         self._fresh_until: datetime | None = None
 
-    def __call__(self) -> str:
-        """The token to send now; Unauthorized when only the merchant can bring a new one."""
+    def __call__(self, *, refused: str | None = None) -> str:
+        """The token to send now; Unauthorized when only the merchant can bring a new one.
+
+        `refused` is a token that Shopify just answered 401 to: then another one, stored meanwhile or refreshed now.
+        """
         with self._lock:
+            if refused is not None and refused == self._token:
+                self._load(refused=refused)
             if self._token is None or (self._fresh_until is not None and self._clock() >= self._fresh_until):
                 self._load()
             if self._token is None:
                 raise Unauthorized("shopify", "sh_access_revoked", "no token")
             return self._token
 
-    def _load(self) -> None:
+    def _load(self, *, refused: str | None = None) -> None:
         shop = self._stored()
+        if refused is not None and self._opened(shop) == refused:
+            self._renew(shop)
+            return
         if shop.access_expires_at is None:
             self._keep(shop, None)
             return
@@ -67,14 +76,19 @@ class TokenSource:
         if self._clock() < shop.access_expires_at - early:
             self._keep(shop, shop.access_expires_at - early)
             return
+        try:
+            self._renew(shop)
+        except (RateLimited, Unavailable):
+            if self._clock() >= shop.access_expires_at:
+                raise
+            self._keep(shop, self._clock() + AGAIN)  # still good for some minutes
+
+    def _renew(self, shop: shops.ShopRow) -> None:
         with self._database.transaction() as tx:
             ours = shops.take_refresh(tx, self._shop_id, seconds=LEASE_SECONDS)
-        if ours:
-            self._refresh(shop)
-        elif self._clock() < shop.access_expires_at:
-            self._keep(shop, self._clock() + timedelta(seconds=2))  # still good; somebody else is refreshing it
-        else:
+        if not ours:
             raise RateLimited("shopify", "sh_slow_down", "the token is being refreshed", retry_after=1.0)
+        self._refresh(shop)
 
     def _stored(self) -> shops.ShopRow:
         with self._database.transaction() as tx:
@@ -83,47 +97,54 @@ class TokenSource:
             raise Unauthorized("shopify", "sh_access_revoked", "the app is not installed")
         return shop
 
-    def _keep(self, shop: shops.ShopRow, fresh_until: datetime | None) -> None:
+    def _opened(self, shop: shops.ShopRow) -> str:
         if shop.access_token is None:
             raise Unauthorized("shopify", "sh_access_revoked", "no token")
-        context = shops.token_context(self._shop_id, "access")
-        self._token = self._vault.open(shop.access_token, context=context).decode()
+        return self._vault.open(shop.access_token, context=shops.token_context(self._shop_id, "access")).decode()
+
+    def _keep(self, shop: shops.ShopRow, fresh_until: datetime | None) -> None:
+        self._token = self._opened(shop)
         self._fresh_until = fresh_until
 
     def _refresh(self, shop: shops.ShopRow) -> None:
         # read again: another process may have finished between our first look and our lease
         current = self._stored()
         if current.access_token == shop.access_token:
-            if current.refresh_token is None:
-                raise Unauthorized("shopify", "sh_access_revoked", "no refresh token")
-            context = shops.token_context(self._shop_id, "refresh")
-            refresh_token = self._vault.open(current.refresh_token, context=context).decode()
             try:
-                fresh = oauth.refresh(
-                    self._http, self._app, current.domain, refresh_token=refresh_token, now=self._clock()
-                )
+                self._exchange(current)
             except BaseException:
                 with self._database.transaction() as tx:
                     shops.end_refresh(tx, self._shop_id)
                 raise
-            store(self._database, self._vault, self._shop_id, fresh)
         else:
             with self._database.transaction() as tx:
                 shops.end_refresh(tx, self._shop_id)
         stored = self._stored()
         self._keep(stored, stored.access_expires_at and stored.access_expires_at - AHEAD)
 
+    def _exchange(self, shop: shops.ShopRow) -> None:
+        """Trade the refresh token for the next pair and commit it, before anything uses it."""
+        if shop.refresh_token is None:
+            raise Unauthorized("shopify", "sh_access_revoked", "no refresh token")
+        spent = self._vault.open(shop.refresh_token, context=shops.token_context(self._shop_id, "refresh")).decode()
+        fresh = oauth.refresh(self._http, self._app, shop.domain, refresh_token=spent, now=self._clock())
+        with self._database.transaction() as tx:
+            sealed = _sealed(self._vault, self._shop_id, fresh)
+            shops.replace_tokens(tx, self._shop_id, sealed, refreshed=shop.refresh_token)
+
 
 def store(database: Database, vault: Vault, shop_id: int, token: oauth.OfflineToken) -> None:
     """Seal a token pair to its row and commit it before anything uses it."""
-    refresh = token.refresh_token
     with database.transaction() as tx:
-        shops.store_tokens(
-            tx,
-            shop_id,
-            access=vault.seal(token.access_token.encode(), context=shops.token_context(shop_id, "access")),
-            access_expires_at=token.expires_at,
-            refresh=vault.seal(refresh.encode(), context=shops.token_context(shop_id, "refresh")) if refresh else None,
-            refresh_expires_at=token.refresh_expires_at,
-            scopes=",".join(token.scopes),
-        )
+        shops.store_tokens(tx, shop_id, _sealed(vault, shop_id, token))
+
+
+def _sealed(vault: Vault, shop_id: int, token: oauth.OfflineToken) -> shops.SealedTokens:
+    refresh = token.refresh_token
+    return shops.SealedTokens(
+        access=vault.seal(token.access_token.encode(), context=shops.token_context(shop_id, "access")),
+        access_until=token.expires_at,
+        refresh=vault.seal(refresh.encode(), context=shops.token_context(shop_id, "refresh")) if refresh else None,
+        refresh_until=token.refresh_expires_at,
+        scopes=",".join(token.scopes),
+    )

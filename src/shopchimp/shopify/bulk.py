@@ -56,12 +56,18 @@ def look(client: ShopifyClient, operation_id: str) -> BulkOperation | None:
     if not isinstance(found, dict):
         return None
     return BulkOperation(
-        id=str(found["id"]),
+        id=operation_id,
         status=str(found.get("status") or ""),
         error_code=found.get("errorCode"),
         objects=int(found.get("objectCount") or 0),
         url=found.get("url") or None,
     )
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The object of a line; anything else that JSON allows there says nothing about a customer."""
+    parsed = orjson.loads(line) if line.strip() else None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def lines(client: ShopifyClient, url: str, *, allowed_hosts: frozenset[str]) -> Iterator[dict[str, Any]]:
@@ -71,11 +77,9 @@ def lines(client: ShopifyClient, url: str, *, allowed_hosts: frozenset[str]) -> 
     try:
         for block in answer.iter_bytes(1 << 18):
             *whole, rest = (rest + block).split(b"\n")
-            for line in whole:
-                if line:
-                    yield orjson.loads(line)
-        if rest.strip():
-            yield orjson.loads(rest)
+            yield from filter(None, map(_object, whole))
+        if found := _object(rest):
+            yield found
     except (httpx.HTTPError, orjson.JSONDecodeError) as error:
         raise Unavailable(PLATFORM, "sh_unreachable", f"a bulk result broke off: {type(error).__name__}") from error
     finally:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import httpx
 import orjson
@@ -19,6 +19,7 @@ from shopchimp.shopify import API_VERSION
 
 PLATFORM = "shopify"
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _BY_STATUS: dict[int, tuple[type[PlatformError], str]] = {
     401: (Unauthorized, "sh_access_revoked"),
@@ -29,10 +30,16 @@ _BY_STATUS: dict[int, tuple[type[PlatformError], str]] = {
 }
 
 
-class ShopifyClient:
-    """Calls for one shop. `token` is asked before each call, since offline tokens live for an hour."""
+class Token(Protocol):
+    """Gives the token to send, as offline tokens live for an hour; or another one than that which was `refused`."""
 
-    def __init__(self, http: httpx.Client, *, shop_url: str, token: Callable[[], str]) -> None:
+    def __call__(self, *, refused: str | None = None) -> str: ...
+
+
+class ShopifyClient:
+    """Calls for one shop. `token` is asked before each call, and once more when Shopify answers 401."""
+
+    def __init__(self, http: httpx.Client, *, shop_url: str, token: Token) -> None:
         self._http = http
         self._url = f"{shop_url}/admin/api/{API_VERSION}/graphql.json"
         self._token = token
@@ -41,26 +48,30 @@ class ShopifyClient:
 
     def execute(self, document: str, name: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Run one operation and give back its `data`. `name` is the operation's, for counting and logs."""
+        content = orjson.dumps({"query": document, "variables": variables or {}, "operationName": name})
+        token = self._token()
+        answer = self._post(content, name, token)
+        if answer.status_code == 401 and (another := self._token(refused=token)) != token:
+            answer = self._post(content, name, another)
+        return _read(answer)
+
+    def _post(self, content: bytes, name: str, token: str) -> httpx.Response:
         with self._lock:
             self.calls[name] += 1
-        content = orjson.dumps({"query": document, "variables": variables or {}, "operationName": name})
-        headers = {"Content-Type": "application/json", "X-Shopify-Access-Token": self._token()}
+        headers = {"Content-Type": "application/json", "X-Shopify-Access-Token": token}
         try:
-            answer = self._http.post(self._url, content=content, headers=headers, timeout=TIMEOUT)
+            return self._http.post(self._url, content=content, headers=headers, timeout=TIMEOUT)
         except httpx.HTTPError as error:
             raise Unavailable(
                 PLATFORM, "sh_unreachable", type(error).__name__
             ) from None  # the cause holds the request with its token
-        return _read(answer)
 
     def download(self, url: str, *, allowed_hosts: frozenset[str]) -> httpx.Response:
         """Open a bulk operation's result for streaming, without our token and only from a known host.
 
         The caller closes the response. https://shopify.dev/docs/api/usage/bulk-operations/queries
         """
-        target = httpx.URL(url)
-        if target.host not in allowed_hosts:
-            raise Rejected(PLATFORM, "sh_unknown_host", "a result address on a host that is not on the list")
+        target = _checked(url, allowed_hosts)
         with self._lock:
             self.calls["download"] += 1
         request = self._http.build_request("GET", target, timeout=TIMEOUT)
@@ -74,6 +85,18 @@ class ShopifyClient:
             answer.close()
             raise Unavailable(PLATFORM, "sh_unreachable", f"HTTP {answer.status_code} for a bulk result")
         return answer
+
+
+def _checked(url: str, allowed_hosts: frozenset[str]) -> httpx.URL:
+    """The address, if it is one of a host on the list: over https, or on this machine (a simulator)."""
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise Rejected(PLATFORM, "sh_unknown_host", "a result address that is none") from None
+    known = target.host in allowed_hosts and not target.userinfo
+    if not known or (target.scheme != "https" and target.host not in LOOPBACK):
+        raise Rejected(PLATFORM, "sh_unknown_host", "a result address on a host that is not on the list")
+    return target
 
 
 def _read(answer: httpx.Response) -> dict[str, Any]:
@@ -98,10 +121,11 @@ def _read(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _graphql_error(errors: Any, body: Mapping[str, Any], status: int) -> PlatformError:
-    listed: Any = errors[0] if isinstance(errors, list) and errors else errors
-    first: dict[str, Any] = listed if isinstance(listed, dict) else {"message": str(listed)}
-    code = str((first.get("extensions") or {}).get("code") or "")
-    words = str(first.get("message") or "")
+    listed = errors if isinstance(errors, list) else [errors]
+    coded = [(_code(error), error) for error in listed]
+    # where several fields failed, the reason that waiting or the merchant can mend goes first
+    code, first = next((pair for pair in coded if pair[0] in _MENDABLE), coded[0])
+    words = str(first.get("message") or "") if isinstance(first, dict) else str(first)
     match code:
         case "THROTTLED":
             return RateLimited(PLATFORM, "sh_slow_down", words, retry_after=throttle_wait(body), status=status)
@@ -115,17 +139,28 @@ def _graphql_error(errors: Any, body: Mapping[str, Any], status: int) -> Platfor
             return Rejected(PLATFORM, "sh_rejected", f"{code}: {words}" if code else words, status=status)
 
 
+_MENDABLE = frozenset({"THROTTLED", "ACCESS_DENIED", "INTERNAL_SERVER_ERROR", "TIMEOUT"})
+
+
+def _code(error: Any) -> str:
+    extensions = error.get("extensions") if isinstance(error, dict) else None
+    return str(extensions.get("code") or "") if isinstance(extensions, dict) else ""
+
+
 def throttle_wait(body: Mapping[str, Any]) -> float:
     """Seconds until the bucket holds what the throttled query asked for, at least 0.1 and at most a minute."""
-    cost = (body.get("extensions") or {}).get("cost") or {}
-    state = cost.get("throttleStatus") or {}
-    missing = float(cost.get("requestedQueryCost") or 0) - float(state.get("currentlyAvailable") or 0)
-    rate = float(state.get("restoreRate") or 0) or 50.0
-    return min(max(missing / rate, 0.1), 60.0)
+    try:
+        cost = body["extensions"]["cost"]
+        state = cost["throttleStatus"]
+        missing = float(cost["requestedQueryCost"]) - float(state["currentlyAvailable"])
+        rate = float(state["restoreRate"])
+    except (KeyError, TypeError, ValueError):
+        return 2.0  # Shopify didn't say
+    return min(max(missing / rate, 0.1), 60.0) if rate > 0 else 60.0
 
 
 def _retry_after(answer: httpx.Response) -> float:
     try:
-        return min(max(0.5, float(answer.headers.get("Retry-After", 2))), 3600.0)
+        return min(max(1.0, float(answer.headers.get("Retry-After", 2))), 3600.0)
     except ValueError:
         return 2.0
