@@ -97,6 +97,7 @@ class Audience:
         self._changed = {status: OrderedNumbers() for status in (*STATUSES, "")}
         self._change_member = array("I", (0,))
         self._change_time = array("q", (0,))
+        self._sorted: dict[tuple[str, str], tuple[tuple[int, int], list[Member]]] = {}
         self._tag_sets: dict[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]] = {}
 
     # Looking up
@@ -150,6 +151,15 @@ class Audience:
         """By position in order of last change."""
         owner = self._change_member
         return [self._known(owner[change]) for change in self._changed[status].cut(start, stop)]
+
+    def sorted_by(self, status: str, name: str, key: Callable[[Member], int]) -> list[Member]:
+        """Those of this status by another time of theirs. Sorted once, as long as nobody changes: a reader pages it."""
+        version = (len(self._change_time), len(self._by_digest))
+        cached = self._sorted.get((status, name))
+        if cached is None or cached[0] != version:
+            cached = (version, sorted(self.created(status, 0, self.count(status)), key=key))
+            self._sorted[status, name] = cached
+        return cached[1]
 
     def _known(self, number: int) -> Member:
         member = self._members[number]

@@ -61,8 +61,11 @@ def listing(account: Account, call: Call) -> Mapping[str, Any]:
     audience = account.audience(call.path["list_id"])
     show, top = _shape(call)
     page = Page.asked_for(call)
-    if _UNINDEXED & call.query.keys() or page.sort in _KEYS:
+    narrowed = page.since is not None or page.before is not None
+    if _UNINDEXED & call.query.keys() or (page.sort in _KEYS and narrowed):
         found, total = _sift(audience, call, page)
+    elif page.sort in _KEYS:
+        found, total = _sorted(audience, page)
     else:
         found, total = _cut(audience, page)
     document = {"members": show(audience, found), "list_id": audience.id, "total_items": total, "_links": []}
@@ -78,6 +81,14 @@ def _shape(call: Call) -> tuple[Shape, frozenset[str]]:
     tree = parse(unwanted) if unwanted else {}
     hidden = {name for name, branch in tree.items() if not branch}
     return Shape(None, tree["members"]) if tree.get("members") else WHOLE, _TOP - hidden
+
+
+def _sorted(audience: Audience, page: Page) -> tuple[list[Member], int]:
+    found = audience.sorted_by(page.status, page.sort, _KEYS[page.sort])
+    if not page.backwards:
+        return found[page.offset : page.offset + page.count], len(found)
+    stop = max(len(found) - page.offset, 0)
+    return found[max(stop - page.count, 0) : stop][::-1], len(found)
 
 
 def _cut(audience: Audience, page: Page) -> tuple[list[Member], int]:
