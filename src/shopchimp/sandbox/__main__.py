@@ -24,8 +24,10 @@ def main() -> None:
     given = _arguments().parse_args()
     numbers = itertools.count(1)
     shopify, mailchimp = _platforms(given, lambda: next(numbers))
+    gc.disable()
     _fill(given, shopify, mailchimp)
     gc.freeze()  # the people stay: no collection needs to look at them again
+    gc.enable()
     recorder = Recorder(given.record) if given.record else None
     latency = {"latency_ms": given.latency_ms, "batch_latency_ms": given.batch_latency_ms, "recorder": recorder}
     serve(

@@ -74,6 +74,8 @@ def test_session_tokens_that_are_not_ours(api):
     assert refused(api, subject_token="nonsense") == "invalid_subject_token"
     assert refused(api, subject_token=signed(aud="another-app")) == "invalid_subject_token"
     assert refused(api, subject_token=signed(dest="https://other.myshopify.com")) == "invalid_subject_token"
+    other = {"dest": "https://other.myshopify.com", "iss": "https://other.myshopify.com/admin"}
+    assert refused(api, subject_token=signed(**other)) == "invalid_subject_token"
     assert refused(api, subject_token=signed(exp=int(now) - 11)) == "invalid_subject_token"
     assert refused(api, subject_token=signed(nbf=int(now) + 11)) == "invalid_subject_token"
     assert refused(api, subject_token=signed(iss="https://other.myshopify.com/admin")) == "invalid_subject_token"
