@@ -43,11 +43,21 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def new_database(postgres: Postgres) -> Callable[[], str]:
+    """Makes a database with all tables and no rows; its address in SQLAlchemy's form."""
+
+    def make() -> str:
+        name = f"test_{next(_numbers)}"
+        with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+            connection.execute(f"create database {name} template {DATABASE} owner {DATABASE}")
+        url = postgres.url.replace("postgresql://", "postgresql+psycopg://", 1)
+        return f"{url.rpartition('/')[0]}/{name}"
+
+    return make
+
+
 @pytest.fixture
-def database_url(postgres: Postgres) -> str:
-    """A database of this test's own, with all tables and no rows, in SQLAlchemy's form."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {DATABASE} owner {DATABASE}")
-    url = postgres.url.replace("postgresql://", "postgresql+psycopg://", 1)
-    return f"{url.rpartition('/')[0]}/{name}"
+def database_url(new_database: Callable[[], str]) -> str:
+    """A database of this test's own."""
+    return new_database()

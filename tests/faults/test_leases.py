@@ -96,7 +96,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_first_worker_stores_nothing(
         first = pool.submit(open_writer(played, run, token).contact_chunk, chunk, "create")
         assert gate.reached.wait(10)
 
-        wait_for(lambda: played.drain(), seconds=10)
+        wait_for(played.drain, seconds=10)
         assert played.run(run_id).state == "done"
         gate.opened.set()
         with pytest.raises(LeaseLost):
@@ -276,7 +276,7 @@ def work_until(played: Stage, run_id: UUID, state: str, *, seconds: float = 60) 
             played.drain()
             if played.run(run_id).state == state:
                 return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the engine may not end the loop
             print("a drain ended with", type(error).__name__)
         time.sleep(0.2)
     raise AssertionError(f"the run is {played.run(run_id).state}, {played.run(run_id).trouble}")

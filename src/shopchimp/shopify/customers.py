@@ -6,7 +6,7 @@ is paid per customer all the same (11 points a write, 4 a read).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -28,6 +28,15 @@ class Consent:
     opt_in_level: str | None
     updated_at: datetime | None
     email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A customer that changed, with the consent now."""
+
+    id: int
+    consent: Consent
+    updated_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,22 @@ def consents(client: ShopifyClient, customer_ids: Sequence[int]) -> list[Consent
         data = client.execute(documents.read_consents(len(part)), "CustomerConsents", variables)
         found += [_consent(data.get(f"c{n}")) for n in range(len(part))]
     return found
+
+
+def changed_since(client: ShopifyClient, since: datetime) -> Iterator[Changed]:
+    """Every customer who was changed at or after `since`, their consent included. The deleted are not among them."""
+    moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    variables: dict[str, Any] = {"query": f"updated_at:>='{moment}'", "after": None}
+    while True:
+        page = client.execute(documents.CUSTOMERS_CHANGED, "CustomersChanged", variables).get("customers") or {}
+        for node in page.get("nodes") or ():
+            consent = _consent(node)
+            if consent is not None:
+                yield Changed(int(str(node["id"]).rsplit("/", 1)[-1]), consent, parse_time(node.get("updatedAt")))
+        place = page.get("pageInfo") or {}
+        if not place.get("hasNextPage"):
+            return
+        variables["after"] = place.get("endCursor")
 
 
 def set_consents(client: ShopifyClient, writes: Sequence[ConsentWrite]) -> list[UserError | None]:

@@ -48,6 +48,16 @@ query BulkCustomers {
 }
 """
 
+# For the look right before consent is written: who changed since the bulk operation was started.
+CUSTOMERS_CHANGED = """\
+query CustomersChanged($query: String!, $after: String) {
+  customers(first: 250, after: $after, query: $query, sortKey: UPDATED_AT) {
+    nodes { id updatedAt defaultEmailAddress { emailAddress marketingState marketingOptInLevel marketingUpdatedAt } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+
 _CONSENT = "id defaultEmailAddress { emailAddress marketingState marketingOptInLevel marketingUpdatedAt }"
 
 

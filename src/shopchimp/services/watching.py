@@ -1,0 +1,146 @@
+"""What changed on either side since it was read: looked at once more right before consent is written (invariant 4).
+
+Both platforms are asked for whatever changed since, so the cost follows the changes and not the people. A look is
+shared by the batches in flight: it is at most a second old, which is less than a batch takes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from shopchimp.db.plan import ConsentWrite, ContactWrite
+from shopchimp.domain.addresses import normalise
+from shopchimp.mailchimp import members
+from shopchimp.mailchimp.client import MailchimpClient
+from shopchimp.mailchimp.members import Member
+from shopchimp.shopify import customers
+from shopchimp.shopify.client import ShopifyClient
+from shopchimp.shopify.customers import Consent
+
+FRESH = 1.0  # seconds a look may be used again
+STEP = timedelta(seconds=2)  # their clocks count in seconds: what changed in the last of them is asked for again
+PASSES = (None, "archived")  # archived contacts are left out of the plain listing
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Looks at most once a second, one look at a time."""
+
+    since: datetime
+    looked_at: float = float("-inf")
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def due(self) -> bool:
+        """Whether what is known is too old."""
+        return time.monotonic() - self.looked_at > FRESH
+
+
+@dataclass(slots=True)
+class ContactWatch:
+    """Contacts that changed since the audience was read, as they are now, by key."""
+
+    client: MailchimpClient
+    audience_id: str
+    watch: _Watch
+    found: dict[str, Member] = field(default_factory=dict)
+
+    def look(self) -> Mapping[str, Member]:
+        """Ask again unless somebody just did."""
+        with self.watch.lock:
+            if self.watch.due():
+                now, latest = time.monotonic(), self.watch.since
+                for status in PASSES:
+                    for member in changed_contacts(self.client, self.audience_id, self.watch.since, status=status):
+                        self.found[normalise(member.email)] = member
+                        latest = max(latest, (member.changed_at or latest) - STEP)
+                self.watch.since, self.watch.looked_at = latest, now
+            return self.found
+
+
+@dataclass(slots=True)
+class CustomerWatch:
+    """Customers that changed since the bulk operation was started, with their consent now, by id."""
+
+    client: ShopifyClient
+    watch: _Watch
+    found: dict[int, Consent] = field(default_factory=dict)
+
+    def look(self) -> Mapping[int, Consent]:
+        """Ask again unless somebody just did."""
+        with self.watch.lock:
+            if self.watch.due():
+                now, latest = time.monotonic(), self.watch.since
+                for changed in customers.changed_since(self.client, self.watch.since):
+                    self.found[changed.id] = changed.consent
+                    latest = max(latest, (changed.updated_at or latest) - STEP)
+                self.watch.since, self.watch.looked_at = latest, now
+            return self.found
+
+
+def watch_contacts(client: MailchimpClient, audience_id: str, *, since: datetime) -> ContactWatch:
+    """A watch over one audience."""
+    return ContactWatch(client, audience_id, _Watch(since))
+
+
+def watch_customers(client: ShopifyClient, *, since: datetime) -> CustomerWatch:
+    """A watch over a shop's customers."""
+    return CustomerWatch(client, _Watch(since))
+
+
+def changed_contacts(
+    client: MailchimpClient, audience_id: str, since: datetime, *, status: str | None = None
+) -> list[Member]:
+    """Every contact whose `last_changed` is after `since`; the archived only where `status` asks for them."""
+    found: list[Member] = []
+    while True:
+        page = members.changed_since(client, audience_id, since, offset=len(found), status=status)
+        found += page
+        if len(page) < members.PAGE:
+            return found
+
+
+def contact_moved(row: ContactWrite, now: Member | None) -> str | None:
+    """In words how the contact chose anew since the reading, or None. Our own try that was cut off is no choice."""
+    if now is None or row.to_contact is None:
+        return None
+    if row.contact_status == "absent":  # Mailchimp itself refuses to create over a contact, but for an archived one
+        return _moved(row.contact_status, now.status) if now.status == "archived" else None
+    if (now.status, now.opted_in_at) == (row.contact_status, row.contact_opted_at):
+        return None
+    sent = row.opt_in_sent
+    if now.status == row.to_contact and (sent is None or now.opted_in_at == datetime.fromisoformat(sent)):
+        return None
+    return _moved(row.contact_status, now.status)
+
+
+def contact_of_customer_moved(row: ConsentWrite, now: Member | None) -> str | None:
+    """In words how the contact, whose word is about to be written to Shopify, chose anew since the reading, or None."""
+    if now is None or (now.status, now.opted_in_at) == (row.contact_status, row.contact_opted_at):
+        return None
+    return _moved(row.contact_status, now.status)
+
+
+def customer_moved(row: ContactWrite, now: Consent | None) -> str | None:
+    """In words how the customer, whose word is about to be written to Mailchimp, changed since the reading, or None."""
+    if now is None or row.to_contact is None:
+        return None
+    if (now.state, now.updated_at) != (row.customer_state, row.customer_at):
+        return _moved(row.customer_state, now.state)
+    if now.email is None or normalise(now.email) != row.key:
+        return "has another email address now"
+    return None
+
+
+def _moved(before: str, now: str) -> str:
+    if before == now:
+        return f"chose {now} again since the preview was made"
+    return f"was {before} when the preview was made, is {now} now"
+
+
+def since_reading(began: str, *, overlap: timedelta) -> datetime:
+    """When the reading began, minus what their clock may be behind ours."""
+    return datetime.fromisoformat(began).astimezone(UTC) - overlap
