@@ -40,14 +40,21 @@ class Redecided:
 
 @dataclass(frozen=True, slots=True)
 class ContactWrite:
-    """One contact of a chunk: what it was, what it is to be."""
+    """One contact of a chunk: what it was, what it is to be; `body` is the member as JSON, ready to send.
+
+    `opt_in_sent` is the `timestamp_opt` in it.
+    """
 
     n: int
     key: str
-    email: str
+    customer_id: int
+    customer_state: str
+    customer_at: datetime | None
     contact_status: str
+    contact_opted_at: datetime | None
     to_contact: str | None
-    body: dict[str, Any]
+    opt_in_sent: str | None
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,9 @@ class ConsentWrite:
     """One customer of a chunk. `to_customer_at` None means: the time of the merchant's decision."""
 
     n: int
+    key: str
+    contact_status: str
+    contact_opted_at: datetime | None
     customer_id: int
     customer_state: str
     customer_at: datetime | None
@@ -66,6 +76,7 @@ class ConsentWrite:
 def make_chunks(tx: Connection, run_id: UUID) -> None:
     """List the run's chunks anew from its plan. Only before anything was written."""
     values = {"run": run_id}
+    tx.execute(text("analyze plan"))  # a plan just copied in has no statistics, and joins over it would be guesses
     tx.execute(text("delete from run_chunks where run_id = :run"), values)
     for side in ("contact", "customer"):
         action = "min(contact_action)" if side == "contact" else "'consent'"
@@ -149,7 +160,6 @@ def conflicts(tx: Connection, run_id: UUID, *, after: int, limit: int) -> list[C
                 row.contact_opted_at,
                 row.contact_changed_at,
                 b"{}",
-                None,
             ),
             row.contact_body,
         )
@@ -225,7 +235,8 @@ def contact_writes(tx: Connection, run_id: UUID, chunk: int) -> list[ContactWrit
     """The contacts of a chunk, in the order of the plan."""
     query = text(
         """
-        select n, key, email, contact_status, to_contact, contact_body from plan
+        select n, key, customer_id, customer_state, customer_at, contact_status, contact_opted_at, to_contact,
+            contact_body->>'timestamp_opt', contact_body::text from plan
         where run_id = :run and contact_chunk = :chunk order by n
         """
     )
@@ -237,7 +248,8 @@ def consent_writes(tx: Connection, run_id: UUID, chunk: int) -> list[ConsentWrit
     """The customers of a chunk, in the order of the plan."""
     query = text(
         """
-        select n, customer_id, customer_state, customer_at, to_customer, to_customer_at, to_customer_level from plan
+        select n, key, contact_status, contact_opted_at, customer_id, customer_state, customer_at, to_customer,
+            to_customer_at, to_customer_level from plan
         where run_id = :run and customer_chunk = :chunk order by n
         """
     )

@@ -59,7 +59,7 @@ _ACTIVITY = """
             'before', {before}, 'after', {to}, 'customer_state', p.customer_state, 'customer_at', p.customer_at,
             'contact_status', p.contact_status, 'contact_opted_at', p.contact_opted_at,
             'contact_changed_at', p.contact_changed_at, 'action', {action}, 'consent_at', {at},
-            'fields', (select jsonb_agg(f) from jsonb_object_keys(coalesce({fields}, '{{}}'::jsonb)) f),
+            'fields', {fields},
             'words', nullif(e.detail, '')))
     from plan p
     join person on person.key = p.key
@@ -74,7 +74,7 @@ _SIDES: dict[str, dict[str, str]] = {
         "direction": "to_mailchimp",
         "action": "p.contact_action",
         "at": "p.contact_body->>'timestamp_opt'",
-        "fields": "p.contact_body->'merge_fields'",
+        "fields": "jsonb_path_query_array(p.contact_body, '$.merge_fields.keyvalue().key')",
         "side": "contact",
     },
     "customer": {

@@ -15,17 +15,7 @@ from sqlalchemy import text
 
 from shopchimp.db.session import Database
 
-CONTACT_COLUMNS = (
-    "run_id",
-    "key",
-    "email",
-    "contact_id",
-    "status",
-    "opted_in_at",
-    "changed_at",
-    "merge_fields",
-    "tags",
-)
+CONTACT_COLUMNS = ("run_id", "key", "email", "contact_id", "status", "opted_in_at", "changed_at", "merge_fields")
 CUSTOMER_COLUMNS = ("run_id", "customer_id", "key", "email", "state", "opt_in_level", "consent_at", "fields")
 PLAN_COLUMNS = (
     "run_id", "n", "key", "email", "name", "customer_id", "contact_id",
@@ -66,7 +56,7 @@ def upsert_contacts(connection: Connection, rows: Sequence[Values]) -> None:
 @contextmanager
 def contacts_by_key(database: Database, run_id: UUID, *, after: str) -> Iterator[Iterator[Values]]:
     """Stream the run's contacts in order of key, from just after the key given."""
-    columns = ", ".join(CONTACT_COLUMNS[1:-2]) + ", merge_fields::text, tags::text"
+    columns = ", ".join(CONTACT_COLUMNS[1:-1]) + ", merge_fields::text"
     query = f"select {columns} from run_contacts where run_id = %s and key > %s order by key"
     with _stream(database, query, (run_id, after)) as rows:
         yield rows

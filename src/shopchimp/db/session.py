@@ -26,6 +26,7 @@ class Database:
             max_overflow=5,
             pool_timeout=3,
             pool_pre_ping=True,
+            hide_parameters=True,  # an exception that ends in some log holds no addresses
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
             connect_args={

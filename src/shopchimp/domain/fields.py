@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Self
 
 DEFAULT_TAG = "Shopify"
@@ -166,16 +167,20 @@ def _says(existing: object, wanted: str | dict[str, str]) -> bool:
     return all(not part or _text(existing.get(name)) == part for name, part in wanted.items())
 
 
-def _text(value: object) -> str:
+@lru_cache(maxsize=10_000)  # towns, countries and first names come again and again
+def _clean(value: str) -> str:
     """A value on one line, without surplus spaces and invisible characters, cut where Mailchimp would cut it."""
-    if value is None or value == "":
-        return ""
-    text = str(value).strip()
+    text = value.strip()
     if "  " in text or not text.isprintable():  # a tab, a line break and a no-break space aren't printable either
         text = " ".join("".join(sign for sign in text if sign.isprintable() or sign.isspace()).split())
     if len(text) * 4 <= TEXT_BYTES:  # short enough in any script
         return text
     return text.encode(errors="ignore")[:TEXT_BYTES].decode(errors="ignore").rstrip()
+
+
+def _text(value: object) -> str:
+    """Any value as such a text; none is an empty one."""
+    return _clean(value if isinstance(value, str) else str(value)) if value is not None else ""
 
 
 def _home(customer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -33,6 +33,7 @@ class Plan:
     settings: dict[str, str] = field(default_factory=dict)
     durable: bool = True
     beat: bool = True
+    worker: bool = True
     standalone: bool = True
 
 
@@ -59,7 +60,8 @@ class House:
             self._start_sandbox()
             self.command("migrate", wait=True)
             self.command("web", "serve", "--port", self.app_url.rsplit(":", 1)[1], ready_url=f"{self.app_url}/healthz")
-            self.start_worker()
+            if plan.worker:
+                self.start_worker()
             if plan.beat:
                 self.command("beat", "beat")
             self._stack = stack.pop_all()

@@ -15,9 +15,7 @@ from shopchimp.mailchimp.client import BULK, MailchimpClient, classify
 
 PAGE = 1000
 BATCH = 500
-_FIELDS = (
-    "contact_id,email_address,status,timestamp_opt,timestamp_signup,last_changed,merge_fields,tags"  # what we keep
-)
+_FIELDS = "contact_id,email_address,status,timestamp_opt,timestamp_signup,last_changed,merge_fields"  # what we keep
 _PAGE_FIELDS = ",".join(f"members.{name}" for name in _FIELDS.split(",")) + ",total_items"
 _MEMBERS = "/lists/{list_id}/members"
 
@@ -32,7 +30,6 @@ class Member:
     opted_in_at: datetime | None
     changed_at: datetime | None
     merge_fields: dict[str, Any]
-    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +43,9 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What came of one batch: the members as they are now, and those refused."""
+    """What came of one batch: the status each address taken has now, and those refused."""
 
-    members: list[Member]
+    taken: dict[str, str]
     refused: list[Refusal]
 
 
@@ -69,12 +66,14 @@ def page(
     if status:
         params["status"] = status
     body = client.get(f"/lists/{audience_id}/members", _MEMBERS, params)
-    return [parse(item) for item in body.get("members", [])], int(body.get("total_items") or 0)
+    return _parsed(body.get("members")), int(body.get("total_items") or 0)
 
 
-def changed_since(client: MailchimpClient, audience_id: str, since: datetime, *, offset: int = 0) -> list[Member]:
-    """One page of the contacts whose `last_changed` is after `since` (seconds), oldest first."""
-    params = {
+def changed_since(
+    client: MailchimpClient, audience_id: str, since: datetime, *, offset: int = 0, status: str | None = None
+) -> list[Member]:
+    """One page of the contacts whose `last_changed` is after `since` (seconds), oldest first. Archived: as `page`."""
+    params: dict[str, Any] = {
         "count": PAGE,
         "offset": offset,
         "fields": _PAGE_FIELDS,
@@ -82,8 +81,10 @@ def changed_since(client: MailchimpClient, audience_id: str, since: datetime, *,
         "sort_field": "last_changed",
         "sort_dir": "ASC",
     }
+    if status:
+        params["status"] = status
     body = client.get(f"/lists/{audience_id}/members", _MEMBERS, params)
-    return [parse(item) for item in body.get("members", [])]
+    return _parsed(body.get("members"))
 
 
 def one(client: MailchimpClient, audience_id: str, subscriber_hash: str) -> Member:
@@ -92,11 +93,10 @@ def one(client: MailchimpClient, audience_id: str, subscriber_hash: str) -> Memb
     return parse(client.get(f"/lists/{audience_id}/members/{subscriber_hash}", route, {"fields": _FIELDS}))
 
 
-def batch(
-    client: MailchimpClient, audience_id: str, bodies: Sequence[dict[str, Any]], *, update_existing: bool
-) -> BatchResult:
-    """Write up to 500 contacts. HTTP is 200 even when members are refused; both kinds are in the result."""
-    body = {"members": bodies, "update_existing": update_existing, "sync_tags": False}
+def batch(client: MailchimpClient, audience_id: str, bodies: Sequence[str], *, update_existing: bool) -> BatchResult:
+    """Write up to 500 contacts, each given as JSON. HTTP is 200 even when some are refused; both kinds are in the result."""
+    existing = "true" if update_existing else "false"
+    body = f'{{"members":[{",".join(bodies)}],"update_existing":{existing},"sync_tags":false}}'.encode()
     answer = client.send(
         "POST",
         f"/lists/{audience_id}",
@@ -105,28 +105,37 @@ def batch(
         params={"skip_merge_validation": "true", "skip_duplicate_check": "true"},
         timeout=BULK,
     )
-    members = [parse(item) for item in (*answer.get("new_members", ()), *answer.get("updated_members", ()))]
+    taken = {
+        str(item.get("email_address") or ""): str(item.get("status") or "")
+        for item in (*(answer.get("new_members") or ()), *(answer.get("updated_members") or ()))
+        if isinstance(item, dict)
+    }
     refused = [
         Refusal(
             email=str(item.get("email_address") or ""),
             cause=classify(str(item.get("error") or ""), str(item.get("error_code") or "")),
             detail=str(item.get("error") or ""),
         )
-        for item in answer.get("errors", ())
+        for item in answer.get("errors") or ()
+        if isinstance(item, dict)
     ]
-    return BatchResult(members, refused)
+    return BatchResult(taken, refused)
+
+
+def _parsed(items: Any) -> list[Member]:
+    return [parse(item) for item in items or () if isinstance(item, dict)]
 
 
 def parse(item: dict[str, Any]) -> Member:
     """A member object of any answer, with what we need of it."""
+    merge_fields = item.get("merge_fields")
     return Member(
         email=str(item.get("email_address") or ""),
         contact_id=str(item.get("contact_id") or item.get("id") or ""),
         status=str(item.get("status") or ""),
         opted_in_at=_time(item.get("timestamp_opt")) or _time(item.get("timestamp_signup")),
         changed_at=_time(item.get("last_changed")),
-        merge_fields=item.get("merge_fields") or {},
-        tags=tuple(str(tag.get("name", "")) for tag in item.get("tags") or () if isinstance(tag, dict)),
+        merge_fields=merge_fields if isinstance(merge_fields, dict) else {},
     )
 
 

@@ -7,7 +7,7 @@ than a block is ever in memory, so a million people take no more of it than ten 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from shopchimp.db import plan, run_tables, sync_runs
 from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
-from shopchimp.domain.consent import ContactConsent, CustomerConsent, Policy
+from shopchimp.domain.consent import NO_CONTACT, NO_CUSTOMER, ContactConsent, CustomerConsent, Policy
 from shopchimp.domain.fields import FieldMap
 from shopchimp.domain.planning import (
     CONTACT_STATUSES,
@@ -73,7 +73,7 @@ def make_plan(database: Database, run: Run, token: UUID) -> None:
     """Plan everybody, going on from the last block that was stored. Then count what the preview shows."""
     options = options_of(run)
     place = run.cursor.get("plan") or {"key": "", "n": 0, "contact": [0, {}], "customer": [0, {}]}
-    contact_chunks, customer_chunks = Chunks(*place["contact"]), Chunks(*place["customer"])
+    run_id, chunks = str(run.id), (Chunks(*place["contact"]), Chunks(*place["customer"]))
     n, after = int(place["n"]), str(place["key"])
     with (
         run_tables.customers_by_key(database, run.id, after=after) as customers,
@@ -83,14 +83,14 @@ def make_plan(database: Database, run: Run, token: UUID) -> None:
         while block := list(islice(people, BLOCK)):
             rows = []
             for _key, same_address, contact in block:
-                for customer, planned in _plan_address(same_address, contact, options):
+                for person in _plan_address(same_address, contact, options):
                     n += 1
-                    rows.append(_row(run.id, n, customer, contact, planned, contact_chunks, customer_chunks))
+                    rows.append(_row(run_id, n, person, chunks))
             place = {
                 "key": block[-1][0],
                 "n": n,
-                "contact": [contact_chunks.last, contact_chunks.open],
-                "customer": [customer_chunks.last, customer_chunks.open],
+                "contact": [chunks[0].last, chunks[0].open],
+                "customer": [chunks[1].last, chunks[1].open],
             }
             run.cursor["plan"] = place
             run.counts["planned"] = n
@@ -171,27 +171,27 @@ def _merge(customers: Iterator[Any], contacts: Iterator[Any]) -> Iterator[Joined
 
 def _plan_address(
     same_address: list[tuple[Any, ...]], contact_row: tuple[Any, ...] | None, options: Options
-) -> Iterator[tuple[tuple[Any, ...] | None, Planned]]:
+) -> Iterator[tuple[Customer | None, Contact | None, Planned]]:
+    """Everybody of one address with what is planned for them. The contact belongs to the first customer."""
+    people = [_customer(row) for row in same_address]
     contact = _contact(contact_row) if contact_row else None
+    first = people[0] if people else None
     if contact_row and contact is None:
-        yield (same_address[0] if same_address else None), skipped("unknown_status")
-    elif not same_address:
-        yield None, plan_person(None, contact, options)
+        yield first, None, skipped("unknown_status")
     else:
-        yield same_address[0], plan_person(_customer(same_address[0]), contact, options)
-    for another in same_address[1:]:
-        yield another, skipped("duplicate_email")
+        yield first, contact, plan_person(first, contact, options)
+    for another in people[1:]:
+        yield replace(another, key=f"customer:{another.id}"), None, skipped("duplicate_email")
 
 
 def _customer(row: tuple[Any, ...]) -> Customer:
     customer_id, key, email, state, level, consent_at, fields = row
-    return Customer(
-        customer_id, key, email, CustomerConsent(customer_state(state), consent_at, level), orjson.loads(fields)
-    )
+    consent = CustomerConsent(customer_state(state), consent_at, level)
+    return Customer(customer_id, key, email, consent, orjson.loads(fields))
 
 
 def _contact(row: tuple[Any, ...]) -> Contact | None:
-    key, email, contact_id, status, opted_in_at, changed_at, merge_fields, _tags = row
+    key, email, contact_id, status, opted_in_at, changed_at, merge_fields = row
     known = CONTACT_STATUSES.get(status)
     if known is None:
         return None
@@ -199,46 +199,51 @@ def _contact(row: tuple[Any, ...]) -> Contact | None:
     return Contact(contact_id, key, email, consent, orjson.loads(merge_fields))
 
 
-def _row(  # noqa: PLR0917 - called once, in the order of the plan's columns
-    run_id: UUID,
+def _row(
+    run_id: str,
     n: int,
-    customer: tuple[Any, ...] | None,
-    contact: tuple[Any, ...] | None,
-    planned: Planned,
-    contact_chunks: Chunks,
-    customer_chunks: Chunks,
+    person: tuple[Customer | None, Contact | None, Planned],
+    chunks: tuple[Chunks, Chunks],
 ) -> tuple[Any, ...]:
-    if customer is None:
-        customer = (None, contact[0] if contact else "", None, "absent", None, None, b"{}")
-    if planned.skip == "duplicate_email" or contact is None:
-        contact = (None, None, None, "absent", None, None, b"{}", None)
-    fields = orjson.loads(customer[6])
-    if customer[0] is None:
-        fields = {"first_name": (values := orjson.loads(contact[6])).get("FNAME"), "last_name": values.get("LNAME")}
-    key = customer[1] if planned.skip != "duplicate_email" else f"customer:{customer[0]}"
+    """One row of the plan, in the order of its columns."""
+    customer, contact, planned = person
+    either = customer or contact
+    said, seen = (customer or _NO_CUSTOMER).consent, (contact or _NO_CONTACT).consent
+    action = str(planned.action) if planned.action else None
     return (
         run_id,
         n,
-        key,
-        customer[2] or contact[1],
-        " ".join(str(part) for part in (fields.get("first_name"), fields.get("last_name")) if part),
-        customer[0],
-        contact[2],
-        customer[3],
-        customer[5],
-        contact[3],
-        contact[4],
-        contact[5],
-        planned.kind.value,
+        either.key if either else "",
+        either.email if either else None,
+        _name(customer, contact),
+        customer.id if customer else None,
+        contact.id if contact else None,
+        str(said.state),
+        said.updated_at,
+        str(seen.status),
+        seen.opted_in_at,
+        seen.changed_at,
+        str(planned.kind),
         planned.rule,
         planned.skip,
         planned.conflict,
-        planned.action.value if planned.action else None,
+        action,
         planned.to_contact,
         orjson.dumps(planned.body).decode() if planned.body else None,
-        contact_chunks.add(planned.action.value, BATCH) if planned.action else None,
+        chunks[0].add(action, BATCH) if action else None,
         planned.to_customer,
         planned.to_customer_at,
         planned.to_customer_level,
-        customer_chunks.add("consent", ALIASES) if planned.to_customer else None,
+        chunks[1].add("consent", ALIASES) if planned.to_customer else None,
     )
+
+
+def _name(customer: Customer | None, contact: Contact | None) -> str:
+    fields, tags = (customer.fields, ("first_name", "last_name")) if customer else ({}, ())
+    if customer is None and contact is not None:
+        fields, tags = contact.merge_fields, ("FNAME", "LNAME")
+    return " ".join(str(part) for tag in tags if (part := fields.get(tag)))
+
+
+_NO_CUSTOMER = Customer(0, "", None, NO_CUSTOMER, {})
+_NO_CONTACT = Contact("", "", "", NO_CONTACT, {})

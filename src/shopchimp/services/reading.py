@@ -24,6 +24,7 @@ from shopchimp.domain.errors import Unavailable
 from shopchimp.mailchimp import members
 from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.mailchimp.members import Member
+from shopchimp.services import watching
 from shopchimp.shopify import bulk, documents
 from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.customers import parse_time
@@ -49,19 +50,10 @@ def read_contacts(database: Database, run: Run, token: UUID, client: MailchimpCl
     for status in PASSES:
         _read_pass(database, run, token, client, status=status, done=done.setdefault(status, set()), threads=threads)
     since = datetime.fromisoformat(run.cursor["contacts_since"])
-    changed = changed_contacts(client, run.audience_id, since)
-    with database.raw() as connection:
-        run_tables.upsert_contacts(connection, [_contact_row(run.id, member) for member in changed])
-
-
-def changed_contacts(client: MailchimpClient, audience_id: str, since: datetime) -> list[Member]:
-    """Every contact whose `last_changed` is after `since`."""
-    found: list[Member] = []
-    while True:
-        page = members.changed_since(client, audience_id, since, offset=len(found))
-        found += page
-        if len(page) < members.PAGE:
-            return found
+    for only in watching.PASSES:
+        changed = watching.changed_contacts(client, run.audience_id, since, status=only)
+        with database.raw() as connection:
+            run_tables.upsert_contacts(connection, [_contact_row(str(run.id), member) for member in changed])
 
 
 def _read_pass(
@@ -105,7 +97,7 @@ def _read_pass(
 
 
 def _store_page(database: Database, run: Run, token: UUID, page: Sequence[Member]) -> None:
-    rows = [_contact_row(run.id, member) for member in page]
+    rows = [_contact_row(str(run.id), member) for member in page]
     try:
         with database.raw() as connection:
             run_tables.copy_in(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
@@ -116,7 +108,7 @@ def _store_page(database: Database, run: Run, token: UUID, page: Sequence[Member
         sync_runs.save(tx, run.id, token, cursor=run.cursor, counts=run.counts)
 
 
-def _contact_row(run_id: UUID, member: Member) -> tuple[Any, ...]:
+def _contact_row(run_id: str, member: Member) -> tuple[Any, ...]:
     return (
         run_id,
         normalise(member.email),
@@ -126,7 +118,6 @@ def _contact_row(run_id: UUID, member: Member) -> tuple[Any, ...]:
         member.opted_in_at,
         member.changed_at,
         orjson.dumps(member.merge_fields).decode(),
-        orjson.dumps(list(member.tags)).decode(),
     )
 
 
@@ -165,18 +156,18 @@ def _start_over(database: Database, run: Run, token: UUID) -> None:
 
 
 def _store_lines(database: Database, run: Run, token: UUID, lines: Iterator[dict[str, Any]]) -> None:
-    reached = int(run.cursor.get("lines", 0))
+    run_id, reached = str(run.id), int(run.cursor.get("lines", 0))
     while block := list(islice(lines, BLOCK)):
         reached += len(block)
         run.cursor["lines"] = reached
         run.counts["customers_read"] = reached
         with database.raw() as connection:
-            rows = (_customer_row(run.id, line) for line in block if "/Customer/" in str(line.get("id")))
+            rows = (_customer_row(run_id, line) for line in block if "/Customer/" in str(line.get("id")))
             run_tables.copy_in(connection, "run_customers", run_tables.CUSTOMER_COLUMNS, rows)
             sync_runs.save_raw(connection, run, token)
 
 
-def _customer_row(run_id: UUID, node: dict[str, Any]) -> tuple[Any, ...]:
+def _customer_row(run_id: str, node: dict[str, Any]) -> tuple[Any, ...]:
     customer_id = int(str(node["id"]).rsplit("/", 1)[-1])
     email = node.get("defaultEmailAddress") or {}
     address = email.get("emailAddress")
