@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +40,7 @@ def serve(
         port=port,
         workers=workers,
         access_log=False,  # it would print the secret path of the webhooks
+        log_config=None,  # its own would print exceptions with their words; ours doesn't
         server_header=False,
         limit_concurrency=1000,
         h11_max_incomplete_event_size=65536,
@@ -61,11 +61,13 @@ def worker(
 @app.command()
 def beat() -> None:
     """Run Celery beat, which only sends wake-ups. Workers sweep by themselves too, so it may be missing."""
+    from shopchimp import config
     from shopchimp.worker import create_worker
 
-    folder = Path(os.environ.get("SHOPCHIMP_DATA_DIR") or ".")
+    settings = config.load()
+    folder = settings.data_dir or Path()
     folder.mkdir(parents=True, exist_ok=True)
-    create_worker().Beat(loglevel="WARNING", schedule=str(folder / "beat-schedule")).run()
+    create_worker(settings).Beat(loglevel="WARNING", schedule=str(folder / "beat-schedule")).run()
 
 
 @app.command()
@@ -73,13 +75,17 @@ def migrate() -> None:
     """Bring the database's tables up to date."""
     from alembic import command
     from alembic.config import Config
+    from sqlalchemy.exc import OperationalError
 
     from shopchimp import config
 
     settings = config.load()
     alembic = Config(str(_alembic_ini()))
     alembic.set_main_option("sqlalchemy.url", settings.sqlalchemy_url.replace("%", "%%"))
-    command.upgrade(alembic, "head")
+    try:
+        command.upgrade(alembic, "head")
+    except OperationalError:
+        raise SystemExit("Postgres doesn't answer; check DATABASE_URL.") from None
     console.print("The tables are up to date.")
 
 
@@ -174,11 +180,13 @@ def why(
         print(json.dumps(result, default=str))
         return
     for line in result["lines"]:
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
 
 
 def _with_runtime(work: Callable[[Any], Any]) -> Any:
     """Do something with the process's runtime; a known refusal is a sentence and exit 1, not a traceback."""
+    from sqlalchemy.exc import OperationalError, ProgrammingError
+
     from shopchimp import config, logs
     from shopchimp.ops import Refused
 
@@ -191,7 +199,13 @@ def _with_runtime(work: Callable[[Any], Any]) -> Any:
     try:
         return work(runtime)
     except Refused as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(str(error), style="red", markup=False)
+        raise SystemExit(1) from None
+    except (OperationalError, ProgrammingError) as error:
+        away = isinstance(error, OperationalError)
+        words = "Postgres doesn't answer; check DATABASE_URL" if away else "The tables are missing or old"
+        hint = "shopchimp doctor" if away else "shopchimp migrate"
+        console.print(f"{words}, or run `{hint}`.", style="red", markup=False)
         raise SystemExit(1) from None
     finally:
         runtime.close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 import sys
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shopchimp.db.crypto import parse_keys
@@ -21,6 +21,9 @@ DEFAULT_SCOPES = (
     "read_customers,write_customers,read_orders,read_products,read_discounts,read_marketing_events,"
     "write_marketing_events,read_pixels,write_pixels,read_customer_events"
 )
+EXAMPLE = "replace-me"  # in every value of .env.example that must be one's own
+POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: a supervisor need not try again
 
 
@@ -63,38 +66,74 @@ class Settings(BaseSettings):
     sweep_seconds: Annotated[float, Field(ge=0.2, le=60, validation_alias=_named("SHOPCHIMP_SWEEP_SECONDS"))] = 5.0
     log_level: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_LOG_LEVEL"))] = "INFO"
 
-    @field_validator("standalone_shop", "mailchimp_api_url", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _strip(cls, value: object) -> object:
-        return value.strip() if isinstance(value, str) else value
+    def _plain(cls, value: object) -> object:
+        """Without surrounding spaces; and what `.env.example` says is nobody's own."""
+        if not isinstance(value, str):
+            return value
+        if EXAMPLE in value:
+            raise ValueError("is still the example of .env.example")
+        return value.strip()
 
     @field_validator("data_dir", mode="before")
     @classmethod
     def _empty_is_default(cls, value: object) -> object:
         return value or None
 
-    @field_validator("shopify_url")
+    @field_validator("database_url")
     @classmethod
-    def _has_placeholder(cls, value: str) -> str:
-        if "{shop}" not in value:
+    def _is_postgres(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(POSTGRES):
+            raise ValueError("must be an address of Postgres: postgresql://user:password@host:5432/database")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("must be an address of Redis: redis://host:6379/0")
+        return value
+
+    @field_validator("shopify_api_secret", "mailchimp_client_secret")
+    @classmethod
+    def _is_given(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().strip(", "):
+            raise ValueError("is empty")
+        return value
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr) -> SecretStr:
+        parse_keys(value.get_secret_value())
+        return value
+
+    @field_validator("app_url", "shopify_url", "mailchimp_login_url", "mailchimp_api_url", "app_bridge_url")
+    @classmethod
+    def _is_safe(cls, value: str, info: ValidationInfo) -> str:
+        """Tokens and secrets go to these addresses: https, or a simulator on this machine."""
+        if value == "" and info.field_name == "mailchimp_api_url":
+            return value
+        if info.field_name == "shopify_url" and "{shop}" not in value:
             raise ValueError("must contain {shop}, e.g. https://{shop} or http://127.0.0.1:9001/{shop}")
+        url = value.replace("{shop}", "shop")
+        if not is_https(url) and not is_loopback(url):
+            raise ValueError("must be an https address, or one on this machine (loopback)")
         return value.rstrip("/")
 
-    @model_validator(mode="after")
-    def _is_safe(self) -> Self:
-        for name, value in (("SHOPCHIMP_APP_URL", self.app_url), ("SHOPCHIMP_SHOPIFY_URL", self.shopify_url)):
-            if urlsplit(value).scheme != "https" and not is_loopback(value.replace("{shop}", "shop")):
-                raise ValueError(f"{name} must be https unless it is on this machine (loopback)")
-        if not self.secrets:
-            raise ValueError("SHOPCHIMP_SHOPIFY_API_SECRET is empty")
-        parse_keys(self.encryption_keys.get_secret_value())
-        if self.standalone_shop:
-            if not is_loopback(self.app_url):
-                raise ValueError(
-                    "SHOPCHIMP_STANDALONE_SHOP is for this machine only: SHOPCHIMP_APP_URL must be loopback"
-                )
-            shop_domain(self.standalone_shop)
-        return self
+    @field_validator("standalone_shop")
+    @classmethod
+    def _is_alone(cls, value: str, info: ValidationInfo) -> str:
+        if value and not is_loopback(info.data.get("app_url", "http://127.0.0.1")):  # a bad one has its own problem
+            raise ValueError("is for this machine only: SHOPCHIMP_APP_URL must be loopback")
+        return shop_domain(value) if value else value
+
+    @field_validator("log_level")
+    @classmethod
+    def _is_level(cls, value: str) -> str:
+        if value.upper() not in LEVELS:
+            raise ValueError(f"must be one of {', '.join(LEVELS)}")
+        return value.upper()
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -160,13 +199,20 @@ def open_runtime(settings: Settings) -> Runtime:
 
 def is_loopback(url: str) -> bool:
     """Whether this address can only be reached from this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_https(url: str) -> bool:
+    """Whether this is an https address with a host in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its words would quote the address
+        return False
+    return parts.scheme == "https" and bool(parts.hostname)
 
 
 def load() -> Settings:
@@ -177,7 +223,7 @@ def load() -> Settings:
         lines = []
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
             name = ".".join(str(part) for part in problem["loc"]) or "settings"
-            lines.append(f"  {name}: {problem['msg']}")
+            lines.append(f"  {name}: {problem['msg'].removeprefix('Value error, ')}")
         text = [
             "shopchimp can't start with these settings:",
             *lines,

@@ -6,10 +6,12 @@ dropped, so a new log line can't leak an address by accident (reliability.md 6.1
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,22 @@ def _exception_without_words(_logger: object, _name: str, event: MutableMapping[
     return event
 
 
+class OthersFormatter(logging.Formatter):
+    """What libraries log, as our own lines: the template of the message, since its arguments may quote anything."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object. An exception keeps its type and place, as in our own lines, and loses its words."""
+        event: MutableMapping[str, Any] = {
+            "event": str(record.msg).partition("\n")[0][:200],
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+        }
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        return json.dumps(_only_allowed(None, "", _exception_without_words(None, "", event)))
+
+
 def configure(level: str = "INFO") -> None:
     """Send structlog and the standard library's warnings to standard error as JSON lines."""
     structlog.configure(
@@ -56,6 +74,10 @@ def configure(level: str = "INFO") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OthersFormatter())
+    root = logging.getLogger()
+    root.handlers = [one for one in root.handlers if not isinstance(one.formatter, OthersFormatter)] + [handler]
+    root.setLevel(logging.WARNING)
     for noisy in ("httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -42,14 +42,12 @@ def _examine_postgres(runtime: Runtime) -> Finding:
 
 
 def _examine_redis(runtime: Runtime) -> Finding:
-    client = redis.Redis.from_url(runtime.redis_url, socket_timeout=2, socket_connect_timeout=2)
     try:
-        client.ping()
-    except redis.RedisError as error:
+        with redis.Redis.from_url(runtime.redis_url, socket_timeout=2, socket_connect_timeout=2) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
         words = f"doesn't answer ({type(error).__name__}); work goes on, only slower. Check REDIS_URL"
         return "redis", False, words
-    finally:
-        client.close()
     return "redis", True, "answers"
 
 

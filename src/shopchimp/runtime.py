@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -61,7 +62,8 @@ def make_runtime(
 ) -> Runtime:
     """Open everything. Nothing is connected to before it is used."""
     limits = httpx.Limits(max_connections=40, max_keepalive_connections=20, keepalive_expiry=30)
-    http = httpx.Client(limits=limits, follow_redirects=False, trust_env=False, timeout=20.0)
+    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))  # all shops share this client
+    http = httpx.Client(limits=limits, follow_redirects=False, trust_env=False, timeout=20.0, cookies=no_cookies)
     gateways = Gateways(
         database=Database(database_url, pool_size=20),
         vault=Vault(keys),

@@ -43,7 +43,8 @@ def create_worker(settings: config.Settings | None = None) -> Celery:
     def close_runtime(**_: Any) -> None:
         _Process.stop.set()
 
-    signals.worker_ready.connect(open_runtime, weak=False)
+    # not worker_ready, which waits for Redis: work goes on without it, and threads need no fork to be waited for
+    signals.worker_init.connect(open_runtime, weak=False)
     signals.worker_shutting_down.connect(close_runtime, weak=False)
     return celery_app
 

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shopchimp.db import connections, notes, sync_runs
+from shopchimp.db import connections, notes, shops, sync_runs
 from shopchimp.db.sync_runs import LeaseLost, Run
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
 from shopchimp.runtime import Runtime
@@ -29,14 +29,16 @@ log = structlog.get_logger()
 SLICE = 20.0  # seconds one run is worked on before others get their turn
 PATIENCE = 3.0  # seconds a worker waits for a run that falls due soon, rather than going to sleep
 THROTTLED = frozenset({"mc_slow_down", "sh_slow_down", "sh_bulk_busy"})  # waiting as asked is no attempt
+# a new token is had by opening the app: these must be forgotten for it to be asked for
+DEAD_TOKEN = frozenset({"sh_access_revoked", "sh_scope_missing", "invalid_grant"})
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError)
 MAX_ATTEMPTS = 30  # claims that failed or were never given back, without any progress between them: then we give up
 
 
-def drain(runtime: Runtime, *, stop: threading.Event) -> int:
-    """Work until nothing is due. Gives back how many slices were worked."""
+def drain(runtime: Runtime, *, stop: threading.Event, at_most: int | None = None) -> int:
+    """Work until nothing is due, or for so many slices. Gives back how many were worked."""
     slices = 0
-    while not stop.is_set():
+    while not stop.is_set() and (at_most is None or slices < at_most):
         token = uuid4()
         with runtime.database.transaction() as tx:
             run = sync_runs.claim(tx, token=token, lease=runtime.lease_seconds)
@@ -65,7 +67,7 @@ def _advance(
 ) -> tuple[float | None, dict[str, Any] | None]:
     """One slice of work. Gives back how long to wait and what stands in the way, if anything."""
     if run.attempts > MAX_ATTEMPTS:
-        return _give_up(runtime, run, "internal", "no progress after many tries")
+        return _give_up(runtime, run, token, "internal", "no progress after many tries")
     try:
         wait = advance(runtime.gateways, run, token, seconds=SLICE, stopped=lambda: stop.is_set() or lost.is_set())
     except LeaseLost:
@@ -76,9 +78,9 @@ def _advance(
         log.warning("platform_unavailable", platform=error.platform, code=error.code)
         return random.uniform(0.5, min(900.0, 2.0 * 2**run.attempts)), _trouble(error)  # noqa: S311 - jitter
     except (Unauthorized, Gone) as error:
-        return _ask_merchant(runtime, run, error)
+        return _ask_merchant(runtime, run, token, error)
     except Rejected as error:
-        return _give_up(runtime, run, error.code, error.detail)
+        return _give_up(runtime, run, token, error.code, error.detail)
     except DATABASE_AWAY:
         log.warning("database_unavailable")
         time.sleep(0.5)  # the release below would fail as well; the lease ends by itself
@@ -87,7 +89,7 @@ def _advance(
         reference = uuid4().hex[:8]
         log.exception("run_crashed", reference=reference)
         if run.attempts >= 5:
-            return _give_up(runtime, run, "internal", f"reference {reference}")
+            return _give_up(runtime, run, token, "internal", f"reference {reference}")
         return 2.0 * run.attempts, {"code": "internal", "detail": f"reference {reference}"}
     return wait, None
 
@@ -96,21 +98,23 @@ def _trouble(error: PlatformError) -> dict[str, Any]:
     return {"code": error.code, "detail": error.detail[:500]}
 
 
-def _ask_merchant(runtime: Runtime, run: Run, error: PlatformError) -> tuple[None, dict[str, Any]]:
+def _ask_merchant(runtime: Runtime, run: Run, token: UUID, error: PlatformError) -> tuple[None, dict[str, Any]]:
     """Only the merchant can mend this: the run keeps its place and waits, the connection shows why."""
     log.warning("needs_merchant", platform=error.platform, code=error.code)
-    with runtime.database.transaction() as tx:
-        sync_runs.set_state(tx, run.shop_id, run.id, RunState.NEEDS_YOU, due=False)
+    with suppress(LeaseLost), runtime.database.transaction() as tx:
+        sync_runs.save(tx, run.id, token, state=RunState.NEEDS_YOU.value)
         if error.platform == "mailchimp":
             connections.set_state(tx, run.shop_id, "gone" if isinstance(error, Gone) else "revoked")
+        elif error.code in DEAD_TOKEN:
+            shops.forget_tokens(tx, run.shop_id)
         notes.add(tx, run.shop_id, kind="run", run_id=run.id, cause=error.code, detail={"needs_you": True})
     return None, _trouble(error)
 
 
-def _give_up(runtime: Runtime, run: Run, code: str, detail: str) -> tuple[None, dict[str, Any]]:
+def _give_up(runtime: Runtime, run: Run, token: UUID, code: str, detail: str) -> tuple[None, dict[str, Any]]:
     log.error("run_failed", code=code)
-    with runtime.database.transaction() as tx:
-        sync_runs.set_state(tx, run.shop_id, run.id, RunState.FAILED, due=False)
+    with suppress(LeaseLost), runtime.database.transaction() as tx:
+        sync_runs.save(tx, run.id, token, state=RunState.FAILED.value)
         notes.add(tx, run.shop_id, kind="run", run_id=run.id, cause=code, detail={"failed": True})
     return None, {"code": code, "detail": detail[:500]}
 

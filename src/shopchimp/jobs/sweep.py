@@ -60,7 +60,9 @@ class Sweeper:
             wake()
         else:
             log.warning("working_without_wake_up")
-            runs.drain(self._runtime, stop=self._stop)
+            while runs.drain(self._runtime, stop=self._stop, at_most=1):
+                with self._runtime.database.transaction() as tx:
+                    self._sign_of_life(tx)
             self._waiting_since = None
 
     def _sign_of_life(self, tx: Connection) -> None:
