@@ -1,23 +1,21 @@
 """Creating, changing and deleting customers, with the refusals of shopify.md section 2.5."""
 
-import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from shopchimp.sandbox.people import Address
-from shopchimp.sandbox.shopify.consent import choice_of, decide_email, decide_sms, problem_with
+from shopchimp.sandbox.shopify.consent import choice_of, decide_email, decide_sms
+from shopchimp.sandbox.shopify.customer_rules import (
+    Given,
+    Problem,
+    clean_tags,
+    consent_problems,
+    field_problems,
+    phone_or_none,
+    tags_problem,
+    text_or_none,
+)
 from shopchimp.sandbox.shopify.store import Customer, Customers, MailingAddress
 
-Given = Mapping[str, Any]
-Problem = tuple[list[str] | None, str, str]  # field, message, the code that customerSet adds
-
-LONGEST_NAME: Final = 255
-LONGEST_NOTE: Final = 5000
-LONGEST_TAG: Final = 255
-MOST_TAGS: Final = 250
-EMAIL: Final = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;.]+")
-PHONE: Final = re.compile(r"\+[1-9]\d{6,14}")
-LOCALE: Final = re.compile(r"[a-z]{2,3}(-[A-Z][A-Za-z]{1,3})?")
 COUNTRIES: Final = {
     "US": "United States",
     "CA": "Canada",
@@ -30,7 +28,7 @@ _TEXTS: Final = {"firstName": "first_name", "lastName": "last_name", "note": "no
 
 
 def create(customers: Customers, given: Given) -> dict[str, Any]:
-    if problems := [*_problems(customers, given, None), *_consent_problems(customers, given)]:
+    if problems := [*field_problems(customers, given, None), *consent_problems(customers, given)]:
         return _refused(problems)
     customer = _new(customers, given)
     return {"customer": customer, "userErrors": []}
@@ -48,7 +46,7 @@ def update(customers: Customers, given: Given) -> dict[str, Any]:
         )
         if given.get(name) is not None
     ]
-    if problems := [*problems, *_problems(customers, given, customer)]:
+    if problems := [*problems, *field_problems(customers, given, customer)]:
         return _refused(problems)
     _change(customers, customer, given)
     return {"customer": customer, "userErrors": []}
@@ -63,7 +61,7 @@ def upsert(customers: Customers, identifier: Given | None, given: Given) -> dict
     customer = by_identifier(customers, identifier)
     if customer is None and "id" in identifier:
         return _refused([(["identifier", "id"], "Customer does not exist", "NOT_FOUND")], coded=True)
-    if problems := _problems(customers, given, customer):
+    if problems := field_problems(customers, given, customer):
         return _refused([(f and ["input", *f], message, code) for f, message, code in problems], coded=True)
     if customer is None:
         customer = _new(customers, given)
@@ -101,7 +99,7 @@ def add_tags(customers: Customers, gid: str, tags: list[str]) -> dict[str, Any]:
     if customer is None:
         return _unknown_node()
     merged = clean_tags([*customer.tags, *tags])
-    if problem := _tags_problem(merged):
+    if problem := tags_problem(merged):
         return {"node": None, "userErrors": [_error(["tags"], problem)]}
     _set_tags(customers, customer, merged, "customer.tags_added")
     return {"node": customer, "userErrors": []}
@@ -127,15 +125,6 @@ def add_address(customers: Customers, gid: str, given: Given, *, default: bool) 
         customers.log.add("address", gid, dict(given))
         customers.changed(customer)
     return {"address": address, "userErrors": []}
-
-
-def clean_tags(tags: list[str]) -> tuple[str, ...]:
-    """Split at commas, trimmed, each once whatever its case, sorted."""
-    found: dict[str, str] = {}
-    for tag in (part.strip() for text in tags for part in text.split(",")):
-        if tag:
-            found.setdefault(tag.lower(), tag)
-    return tuple(found[key] for key in sorted(found))
 
 
 def fresh(customers: Customers, *, email: str | None) -> Customer:
@@ -167,8 +156,8 @@ def fresh(customers: Customers, *, email: str | None) -> Customer:
 
 
 def _new(customers: Customers, given: Given) -> Customer:
-    customer = fresh(customers, email=_text(given.get("email")))
-    customer.phone = _phone(given.get("phone"))
+    customer = fresh(customers, email=text_or_none(given.get("email")))
+    customer.phone = phone_or_none(given.get("phone"))
     customers.add(customer)
     _fill(customers, customer, given)
     customers.log.add("customer", customer.gid, dict(given))
@@ -189,81 +178,17 @@ def _fill(customers: Customers, customer: Customer, given: Given) -> None:
     """Only what the input names is touched."""
     for name, attribute in _TEXTS.items():
         if name in given:
-            setattr(customer, attribute, _text(given[name]))
+            setattr(customer, attribute, text_or_none(given[name]))
     if given.get("locale"):
         customer.locale = given["locale"]
     if "tags" in given:
         customer.tags = clean_tags(given["tags"] or [])
     if "email" in given or "phone" in given:
-        email = _text(given["email"]) if "email" in given else customer.email
-        phone = _phone(given["phone"]) if "phone" in given else customer.phone
+        email = text_or_none(given["email"]) if "email" in given else customer.email
+        phone = phone_or_none(given["phone"]) if "phone" in given else customer.phone
         customers.rename(customer, email=email, phone=phone)
     if given.get("addresses"):
         customer.address = _address(customer, given["addresses"][0])
-
-
-def _problems(customers: Customers, given: Given, customer: Customer | None) -> list[Problem]:
-    found: list[Problem] = []
-    if email := _text(given.get("email")):
-        if not EMAIL.fullmatch(email):
-            found.append((["email"], "Email is invalid", "INVALID"))
-        elif (other := customers.with_email(email)) is not None and other is not customer:
-            found.append((["email"], "Email has already been taken", "TAKEN"))
-    if given.get("phone"):
-        phone = _phone(given["phone"]) or ""
-        if not PHONE.fullmatch(phone):
-            found.append((["phone"], "Phone is invalid", "INVALID"))
-        elif (other := customers.with_phone(phone)) is not None and other is not customer:
-            found.append((["phone"], "Phone has already been taken", "TAKEN"))
-    if given.get("locale") and not LOCALE.fullmatch(given["locale"]):
-        found.append((["locale"], "Locale is invalid", "INVALID"))
-    for name, label, longest in (
-        ("firstName", "First name", LONGEST_NAME),
-        ("lastName", "Last name", LONGEST_NAME),
-        ("note", "Note", LONGEST_NOTE),
-    ):
-        if len(given.get(name) or "") > longest:
-            found.append(([name], f"{label} is too long (maximum is {longest} characters)", "TOO_LONG"))
-    if problem := _tags_problem(clean_tags(given.get("tags") or [])):
-        found.append((["tags"], problem, "INVALID"))
-    if not found and not _remains_somebody(given, customer):
-        found.append((None, "A name, phone number, or email address must be present", "BLANK"))
-    return found
-
-
-def _remains_somebody(given: Given, customer: Customer | None) -> bool:
-    kept = {
-        "email": customer and customer.email,
-        "phone": customer and customer.phone,
-        "firstName": customer and customer.first_name,
-        "lastName": customer and customer.last_name,
-    }
-    return any(_text(given[name]) if name in given else value for name, value in kept.items())
-
-
-def _consent_problems(customers: Customers, given: Given) -> list[Problem]:
-    found: list[Problem] = []
-    for name, kind, other in (
-        ("emailMarketingConsent", "email", "email address"),
-        ("smsMarketingConsent", "SMS", "phone number"),
-    ):
-        if given.get(name) is None:
-            continue
-        if not _text(given.get("email" if kind == "email" else "phone")):
-            article = "An" if kind == "email" else "A"
-            message = f"{article} {other} is required to set the {kind} marketing consent state."
-            found.append(([name], message, "INVALID"))
-        elif problem := problem_with(choice_of(given[name]), now=customers.now()):
-            found.append(([name, *problem[0]], problem[1], "INVALID"))
-    return found
-
-
-def _tags_problem(tags: tuple[str, ...]) -> str | None:
-    if len(tags) > MOST_TAGS:
-        return f"Tags cannot exceed {MOST_TAGS} tags"
-    if any(len(tag) > LONGEST_TAG for tag in tags):
-        return f"Tags is too long (maximum is {LONGEST_TAG} characters)"
-    return None
 
 
 def _set_tags(customers: Customers, customer: Customer, tags: tuple[str, ...], topic: str) -> None:
@@ -277,26 +202,18 @@ def _address(customer: Customer, given: Given) -> MailingAddress:
     country = given.get("countryCode")
     place = Address(
         address1=given.get("address1") or "",
-        address2=_text(given.get("address2")),
+        address2=text_or_none(given.get("address2")),
         city=given.get("city") or "",
-        province=_text(given.get("province") or given.get("provinceCode")),
-        province_code=_text(given.get("provinceCode")),
+        province=text_or_none(given.get("province") or given.get("provinceCode")),
+        province_code=text_or_none(given.get("provinceCode")),
         country=given.get("country") or COUNTRIES.get(country or "", country or ""),
         country_code=country or "",
         zip=given.get("zip") or "",
-        phone=_text(given.get("phone")),
+        phone=text_or_none(given.get("phone")),
     )
-    first, last = _text(given.get("firstName")), _text(given.get("lastName"))
-    names = (first or customer.first_name, last or customer.last_name, _text(given.get("company")))
+    first, last = text_or_none(given.get("firstName")), text_or_none(given.get("lastName"))
+    names = (first or customer.first_name, last or customer.last_name, text_or_none(given.get("company")))
     return MailingAddress(customer.number, *names, place)
-
-
-def _text(value: str | None) -> str | None:
-    return (value or "").strip() or None
-
-
-def _phone(value: str | None) -> str | None:
-    return re.sub(r"[\s().-]", "", value or "") or None
 
 
 def _error(field: list[str] | None, message: str) -> dict[str, Any]:

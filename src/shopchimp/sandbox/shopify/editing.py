@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from shopchimp.sandbox.shopify.customers import clean_tags, fresh
+from shopchimp.sandbox.shopify.customer_rules import clean_tags
+from shopchimp.sandbox.shopify.customers import fresh
 from shopchimp.sandbox.shopify.fields import iso_or_none
 from shopchimp.sandbox.shopify.store import Customer, Customers
 
