@@ -97,7 +97,7 @@ def totals(tx: Connection, run_id: UUID) -> dict[str, Any]:
     query = text(
         """
         select kind, rule, skip, to_contact, to_customer, customer_id is not null as customer,
-            contact_status <> 'absent' as contact, count(*) as n, count(*) filter (where conflict) as conflicts,
+            contact_id is not null as contact, count(*) as n, count(*) filter (where conflict) as conflicts,
             count(contact_chunk) as contact_writes, count(customer_chunk) as consent_writes
         from plan where run_id = :run group by 1, 2, 3, 4, 5, 6, 7
         """

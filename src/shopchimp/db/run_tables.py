@@ -39,15 +39,17 @@ def copy_in(connection: Connection, table: str, columns: Sequence[str], rows: It
             copy.write_row(row)
 
 
-def upsert_contacts(connection: Connection, rows: Sequence[Values]) -> None:
-    """Store contacts that may be there already (a page that shifted, a later reading); the later one stays."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, CONTACT_COLUMNS))
-    marks = sql.SQL(", ").join([sql.Placeholder()] * len(CONTACT_COLUMNS))
-    changes = sql.SQL(", ").join(
-        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in CONTACT_COLUMNS[2:]
-    )
-    statement = sql.SQL("insert into run_contacts ({}) values ({}) on conflict (run_id, key) do update set {}").format(
-        columns, marks, changes
+def upsert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Values]) -> None:
+    """Store rows of which some may be there already (a page that shifted, a later reading); the later one stays.
+
+    The first two columns are the table's key.
+    """
+    statement = sql.SQL("insert into {} ({}) values ({}) on conflict ({}) do update set {}").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
+        sql.SQL(", ").join(map(sql.Identifier, columns[:2])),
+        sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns[2:]),
     )
     with connection.cursor() as cursor:
         cursor.executemany(statement, rows)

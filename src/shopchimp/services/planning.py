@@ -176,8 +176,8 @@ def _plan_address(
     people = [_customer(row) for row in same_address]
     contact = _contact(contact_row) if contact_row else None
     first = people[0] if people else None
-    if contact_row and contact is None:
-        yield first, None, skipped("unknown_status")
+    if contact_row and contact_row[3] not in CONTACT_STATUSES:
+        yield first, contact, skipped("unknown_status")
     else:
         yield first, contact, plan_person(first, contact, options)
     for another in people[1:]:
@@ -190,12 +190,11 @@ def _customer(row: tuple[Any, ...]) -> Customer:
     return Customer(customer_id, key, email, consent, orjson.loads(fields))
 
 
-def _contact(row: tuple[Any, ...]) -> Contact | None:
+def _contact(row: tuple[Any, ...]) -> Contact:
+    """A contact as read. One whose status we don't know says nothing about consent."""
     key, email, contact_id, status, opted_in_at, changed_at, merge_fields = row
     known = CONTACT_STATUSES.get(status)
-    if known is None:
-        return None
-    consent = ContactConsent(known, opted_in_at, changed_at)
+    consent = ContactConsent(known, opted_in_at, changed_at) if known else NO_CONTACT
     return Contact(contact_id, key, email, consent, orjson.loads(merge_fields))
 
 

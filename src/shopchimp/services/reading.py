@@ -7,7 +7,7 @@ each block of lines is stored together with the place reached, so a successor go
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -49,11 +49,12 @@ def read_contacts(database: Database, run: Run, token: UUID, client: MailchimpCl
     done = {status: set(pages) for status, pages in (run.cursor.get("pages") or {}).items()}
     for status in PASSES:
         _read_pass(database, run, token, client, status=status, done=done.setdefault(status, set()), threads=threads)
-    since = datetime.fromisoformat(run.cursor["contacts_since"])
-    for only in watching.PASSES:
-        changed = watching.changed_contacts(client, run.audience_id, since, status=only)
+    since = watching.since_reading(run.cursor["contacts_since"])
+    for page in watching.changed_contacts(client, run.audience_id, since):
+        rows = [_contact_row(str(run.id), member) for member in page]
         with database.raw() as connection:
-            run_tables.upsert_contacts(connection, [_contact_row(str(run.id), member) for member in changed])
+            run_tables.upsert(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
+            sync_runs.save_raw(connection, run, token)
 
 
 def _read_pass(
@@ -80,13 +81,16 @@ def _read_pass(
     total = (
         keep(*fetch(0)) if 0 not in done else int(run.counts.get(f"contacts_total{'_' + status if status else ''}", 0))
     )
+    # A page is asked for only when another one has been stored: no more of them than threads are ever in memory.
+    left = iter([offset for offset in range(members.PAGE, total, members.PAGE) if offset not in done])
     with ThreadPoolExecutor(threads) as pool:
-        pending: list[Future[tuple[int, list[Member], int]]] = [
-            pool.submit(fetch, offset) for offset in range(members.PAGE, total, members.PAGE) if offset not in done
-        ]
+        running = {pool.submit(fetch, offset) for offset in islice(left, threads)}
         try:
-            for future in as_completed(pending):
-                total = max(total, keep(*future.result()))
+            while running:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                while finished:
+                    total = max(total, keep(*finished.pop().result()))
+                    running |= {pool.submit(fetch, offset) for offset in islice(left, 1)}
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -101,24 +105,39 @@ def _store_page(database: Database, run: Run, token: UUID, page: Sequence[Member
     try:
         with database.raw() as connection:
             run_tables.copy_in(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
+            sync_runs.save_raw(connection, run, token)
     except psycopg.errors.UniqueViolation:  # pages shifted while we read: some contact is on two of them
         with database.raw() as connection:
-            run_tables.upsert_contacts(connection, rows)
-    with database.transaction() as tx:
-        sync_runs.save(tx, run.id, token, cursor=run.cursor, counts=run.counts)
+            run_tables.upsert(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
+            sync_runs.save_raw(connection, run, token)
 
 
 def _contact_row(run_id: str, member: Member) -> tuple[Any, ...]:
     return (
         run_id,
-        normalise(member.email),
-        member.email,
+        normalise(_clean(member.email)) or f"contact:{member.contact_id}",  # some have a phone number only
+        _clean(member.email),
         member.contact_id,
         member.status,
         member.opted_in_at,
         member.changed_at,
-        orjson.dumps(member.merge_fields).decode(),
+        _json(member.merge_fields),
     )
+
+
+def _json(value: Any) -> str:
+    """For a jsonb column, which takes every character but NUL."""
+    text = orjson.dumps(value).decode()
+    return orjson.dumps(_clean(value)).decode() if "\\u0000" in text else text
+
+
+def _clean(value: Any) -> Any:
+    """The same without NUL characters: Postgres keeps none, and one person's must not stop everybody's sync."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {_clean(name): _clean(part) for name, part in value.items()}
+    return [_clean(part) for part in value] if isinstance(value, list) else value
 
 
 def read_customers(
@@ -143,16 +162,17 @@ def read_customers(
     if operation.url:
         lines = bulk.lines(client, operation.url, allowed_hosts=allowed_hosts)
         _store_lines(database, run, token, islice(lines, int(run.cursor.get("lines", 0)), None))
+    if int(run.cursor.get("lines", 0)) < operation.objects:
+        raise Unavailable("shopify", "sh_bulk_failed", "the result has fewer lines than objects")
     return None
 
 
 def _start_over(database: Database, run: Run, token: UUID) -> None:
-    with database.raw() as connection:
-        run_tables.forget(connection, run.id, "run_customers")
     for name in ("bulk_id", "lines", "looks"):
         run.cursor.pop(name, None)
-    with database.transaction() as tx:
-        sync_runs.save(tx, run.id, token, cursor=run.cursor)
+    with database.raw() as connection:
+        run_tables.forget(connection, run.id, "run_customers")
+        sync_runs.save_raw(connection, run, token)
 
 
 def _store_lines(database: Database, run: Run, token: UUID, lines: Iterator[dict[str, Any]]) -> None:
@@ -161,16 +181,21 @@ def _store_lines(database: Database, run: Run, token: UUID, lines: Iterator[dict
         reached += len(block)
         run.cursor["lines"] = reached
         run.counts["customers_read"] = reached
-        with database.raw() as connection:
-            rows = (_customer_row(run_id, line) for line in block if "/Customer/" in str(line.get("id")))
-            run_tables.copy_in(connection, "run_customers", run_tables.CUSTOMER_COLUMNS, rows)
-            sync_runs.save_raw(connection, run, token)
+        rows = [_customer_row(run_id, line) for line in block if "/Customer/" in str(line.get("id"))]
+        try:
+            with database.raw() as connection:
+                run_tables.copy_in(connection, "run_customers", run_tables.CUSTOMER_COLUMNS, rows)
+                sync_runs.save_raw(connection, run, token)
+        except psycopg.errors.UniqueViolation:  # a customer who changed while Shopify exported may be there twice
+            with database.raw() as connection:
+                run_tables.upsert(connection, "run_customers", run_tables.CUSTOMER_COLUMNS, rows)
+                sync_runs.save_raw(connection, run, token)
 
 
 def _customer_row(run_id: str, node: dict[str, Any]) -> tuple[Any, ...]:
     customer_id = int(str(node["id"]).rsplit("/", 1)[-1])
     email = node.get("defaultEmailAddress") or {}
-    address = email.get("emailAddress")
+    address = _clean(email.get("emailAddress")) or None
     fields = {
         "first_name": node.get("firstName"),
         "last_name": node.get("lastName"),
@@ -180,10 +205,10 @@ def _customer_row(run_id: str, node: dict[str, Any]) -> tuple[Any, ...]:
     return (
         run_id,
         customer_id,
-        normalise(address) if address else f"customer:{customer_id}",
+        (normalise(address) if address else "") or f"customer:{customer_id}",
         address,
         email.get("marketingState") or "NOT_SUBSCRIBED",
         email.get("marketingOptInLevel"),
         parse_time(email.get("marketingUpdatedAt")),
-        orjson.dumps(fields).decode(),
+        _json(fields),
     )

@@ -23,7 +23,7 @@ from shopchimp.domain.consent import Policy
 from shopchimp.domain.fields import FieldMap
 from shopchimp.mailchimp import audiences
 from shopchimp.mailchimp.client import MailchimpClient
-from shopchimp.services import planning, reading, settings, writing
+from shopchimp.services import planning, reading, settings, watching, writing
 from shopchimp.services.gateways import Gateways
 from shopchimp.shopify.client import ShopifyClient
 
@@ -352,4 +352,5 @@ def _finish(database: Database, run: Run, token: UUID) -> None:
         now = datetime.now(UTC)
         sync_runs.save(tx, run.id, token, state=RunState.DONE.value, counts=run.counts, finished_at=now)
         notes.add(tx, run.shop_id, kind="run", run_id=run.id, detail={"done": True, **people})
+    watching.forget(run.id)
     log.info("run_done", run=str(run.id), count=people["read"])

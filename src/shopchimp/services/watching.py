@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+from uuid import UUID
 
 from shopchimp.db.plan import ConsentWrite, ContactWrite
 from shopchimp.domain.addresses import normalise
@@ -21,16 +24,30 @@ from shopchimp.shopify import customers
 from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.customers import Consent
 
+KEPT = 8  # runs whose watches are kept: as many as a process may work on at once
+OVERLAP = timedelta(minutes=2)  # between their clock and ours
 FRESH = 1.0  # seconds a look may be used again
 STEP = timedelta(seconds=2)  # their clocks count in seconds: what changed in the last of them is asked for again
 PASSES = (None, "archived")  # archived contacts are left out of the plain listing
 
 
+@dataclass(frozen=True, slots=True)
+class ContactNow:
+    """What a contact that changed says now, as far as consent goes."""
+
+    status: str
+    opted_in_at: datetime | None
+
+
+Found = TypeVar("Found")
+
+
 @dataclass(slots=True)
-class _Watch:
-    """Looks at most once a second, one look at a time."""
+class _Watch(Generic[Found]):
+    """What was found so far. Looks at most once a second, one look at a time."""
 
     since: datetime
+    found: Found
     looked_at: float = float("-inf")
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -39,35 +56,33 @@ class _Watch:
         return time.monotonic() - self.looked_at > FRESH
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ContactWatch:
     """Contacts that changed since the audience was read, as they are now, by key."""
 
     client: MailchimpClient
     audience_id: str
-    watch: _Watch
-    found: dict[str, Member] = field(default_factory=dict)
+    watch: _Watch[dict[str, ContactNow]]
 
-    def look(self) -> Mapping[str, Member]:
+    def look(self) -> Mapping[str, ContactNow]:
         """Ask again unless somebody just did."""
         with self.watch.lock:
             if self.watch.due():
                 now, latest = time.monotonic(), self.watch.since
-                for status in PASSES:
-                    for member in changed_contacts(self.client, self.audience_id, self.watch.since, status=status):
-                        self.found[normalise(member.email)] = member
+                for page in changed_contacts(self.client, self.audience_id, self.watch.since):
+                    for member in page:
+                        self.watch.found[normalise(member.email)] = ContactNow(member.status, member.opted_in_at)
                         latest = max(latest, (member.changed_at or latest) - STEP)
                 self.watch.since, self.watch.looked_at = latest, now
-            return self.found
+            return self.watch.found
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class CustomerWatch:
     """Customers that changed since the bulk operation was started, with their consent now, by id."""
 
     client: ShopifyClient
-    watch: _Watch
-    found: dict[int, Consent] = field(default_factory=dict)
+    watch: _Watch[dict[int, Consent]]
 
     def look(self) -> Mapping[int, Consent]:
         """Ask again unless somebody just did."""
@@ -75,35 +90,47 @@ class CustomerWatch:
             if self.watch.due():
                 now, latest = time.monotonic(), self.watch.since
                 for changed in customers.changed_since(self.client, self.watch.since):
-                    self.found[changed.id] = changed.consent
+                    self.watch.found[changed.id] = changed.consent
                     latest = max(latest, (changed.updated_at or latest) - STEP)
                 self.watch.since, self.watch.looked_at = latest, now
-            return self.found
+            return self.watch.found
 
 
-def watch_contacts(client: MailchimpClient, audience_id: str, *, since: datetime) -> ContactWatch:
-    """A watch over one audience."""
-    return ContactWatch(client, audience_id, _Watch(since))
+_Watches = tuple[_Watch[dict[str, ContactNow]], _Watch[dict[int, Consent]]]
+_kept: OrderedDict[UUID, _Watches] = OrderedDict()
+"""The watches of the last few runs, so that the next slice of a run doesn't ask again for all that changed."""
+_kept_lock = threading.Lock()
 
 
-def watch_customers(client: ShopifyClient, *, since: datetime) -> CustomerWatch:
-    """A watch over a shop's customers."""
-    return CustomerWatch(client, _Watch(since))
+def watch(
+    run_id: UUID, mailchimp: MailchimpClient, audience_id: str, shopify: ShopifyClient, *, since: datetime
+) -> tuple[ContactWatch, CustomerWatch]:
+    """Watches over a run's audience and customers, going on where this process was with them."""
+    with _kept_lock:
+        contacts, people = _kept.setdefault(run_id, (_Watch(since, {}), _Watch(since, {})))
+        _kept.move_to_end(run_id)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return ContactWatch(mailchimp, audience_id, contacts), CustomerWatch(shopify, people)
 
 
-def changed_contacts(
-    client: MailchimpClient, audience_id: str, since: datetime, *, status: str | None = None
-) -> list[Member]:
-    """Every contact whose `last_changed` is after `since`; the archived only where `status` asks for them."""
-    found: list[Member] = []
-    while True:
-        page = members.changed_since(client, audience_id, since, offset=len(found), status=status)
-        found += page
-        if len(page) < members.PAGE:
-            return found
+def forget(run_id: UUID) -> None:
+    """The run has ended."""
+    with _kept_lock:
+        _kept.pop(run_id, None)
 
 
-def contact_moved(row: ContactWrite, now: Member | None) -> str | None:
+def changed_contacts(client: MailchimpClient, audience_id: str, since: datetime) -> Iterator[list[Member]]:
+    """Every contact whose `last_changed` is after `since`, page by page; then the archived among them."""
+    for status in PASSES:
+        offset, full = 0, True
+        while full:
+            page = members.changed_since(client, audience_id, since, offset=offset, status=status)
+            yield page
+            offset, full = offset + len(page), len(page) == members.PAGE
+
+
+def contact_moved(row: ContactWrite, now: ContactNow | None) -> str | None:
     """In words how the contact chose anew since the reading, or None. Our own try that was cut off is no choice."""
     if now is None or row.to_contact is None:
         return None
@@ -117,7 +144,7 @@ def contact_moved(row: ContactWrite, now: Member | None) -> str | None:
     return _moved(row.contact_status, now.status)
 
 
-def contact_of_customer_moved(row: ConsentWrite, now: Member | None) -> str | None:
+def contact_of_customer_moved(row: ConsentWrite, now: ContactNow | None) -> str | None:
     """In words how the contact, whose word is about to be written to Shopify, chose anew since the reading, or None."""
     if now is None or (now.status, now.opted_in_at) == (row.contact_status, row.contact_opted_at):
         return None
@@ -141,6 +168,6 @@ def _moved(before: str, now: str) -> str:
     return f"was {before} when the preview was made, is {now} now"
 
 
-def since_reading(began: str, *, overlap: timedelta) -> datetime:
+def since_reading(began: str) -> datetime:
     """When the reading began, minus what their clock may be behind ours."""
-    return datetime.fromisoformat(began).astimezone(UTC) - overlap
+    return datetime.fromisoformat(began).astimezone(UTC) - OVERLAP

@@ -7,13 +7,12 @@ with the same content; what the first try had already done is recognised and cou
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from shopchimp.db import plan, results, sync_runs
@@ -25,35 +24,23 @@ from shopchimp.domain.addresses import normalise
 from shopchimp.domain.errors import RateLimited, Unavailable
 from shopchimp.mailchimp import members
 from shopchimp.mailchimp.client import MailchimpClient
-from shopchimp.services.reading import changed_contacts
+from shopchimp.services.watching import (
+    OVERLAP,
+    ContactWatch,
+    CustomerWatch,
+    contact_moved,
+    contact_of_customer_moved,
+    customer_moved,
+    since_reading,
+    watch,
+)
 from shopchimp.shopify import customers
 from shopchimp.shopify.client import ShopifyClient
 
-OVERLAP = timedelta(minutes=2)  # between their clock and ours
 SHOPIFY_THREADS = 3  # the query cost is the limit there, not the connections
 
 # Refusals that are nobody's failure: only the person can come back (F6), or Mailchimp's word stands.
 LEFT_ALONE = frozenset({"mc_compliance_state", "mc_forgotten", "mc_contact_exists", "mc_ignored", "sh_customer_gone"})
-
-
-@dataclass(slots=True)
-class Watch:
-    """What changed in the audience since it was read: asked again before each batch that sets consent."""
-
-    client: MailchimpClient
-    audience_id: str
-    since: datetime
-    status: dict[str, str] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def look(self) -> dict[str, str]:
-        """The status now of every contact that changed since the reading, by key."""
-        with self.lock:
-            for member in changed_contacts(self.client, self.audience_id, self.since):
-                self.status[normalise(member.email)] = member.status
-                if member.changed_at is not None:  # their clock from here on, to the second
-                    self.since = max(self.since, member.changed_at - timedelta(seconds=2))
-            return self.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +52,8 @@ class Writer:
     token: UUID
     mailchimp: MailchimpClient
     shopify: ShopifyClient
-    watch: Watch
+    contact_watch: ContactWatch
+    customer_watch: CustomerWatch
 
     def contact_chunk(self, chunk: int, action: str) -> None:
         """Write one batch of contacts and store what became of each."""
@@ -74,30 +62,30 @@ class Writer:
             attempt, first_try = plan.intend(tx, self.run.id, "contact", chunk)
             rows = plan.contact_writes(tx, self.run.id, chunk)
         missed: list[Missed] = []
-        if action == "consent":
+        if action != "update":
             rows = self._still_as_planned(rows, missed)
         result = (
             members.batch(
                 self.mailchimp, self.run.audience_id, [row.body for row in rows], update_existing=action != "create"
             )
             if rows
-            else members.BatchResult([], [])
+            else members.BatchResult({}, [])
         )
         ours = self._made_before(rows, result, first_try) if attempt > 1 else frozenset()
         self._judge(rows, result, missed, ours=ours)
         self._finish("contact", chunk, missed)
 
     def _still_as_planned(self, rows: list[ContactWrite], missed: list[Missed]) -> list[ContactWrite]:
-        """Leave out whoever's consent moved since it was read. Where it already is what we want, nothing is missed."""
-        changed = self.watch.look()
+        """Leave out who chose anew, on either side, since both were read."""
+        customers_now, contacts_now = self.customer_watch.look(), self.contact_watch.look()
         kept = []
         for row in rows:
-            now = changed.get(row.key)
-            if now is None or row.to_contact is None or now in (row.contact_status, row.to_contact):
-                kept.append(row)
-            else:
-                words = f"was {row.contact_status} when the preview was made, is {now} now"
+            if words := contact_moved(row, contacts_now.get(row.key)):
                 missed.append(Missed(row.n, "skipped", "changed_in_mailchimp", words))
+            elif words := customer_moved(row, customers_now.get(row.customer_id)):
+                missed.append(Missed(row.n, "skipped", "changed_in_shopify", words))
+            else:
+                kept.append(row)
         return kept
 
     def _judge(
@@ -105,7 +93,7 @@ class Writer:
     ) -> None:
         """Compare what was asked with what Mailchimp answered, person by person."""
         by_key = {row.key: row for row in rows}
-        answered = {normalise(member.email): member for member in result.members}
+        answered = {normalise(email): status for email, status in result.taken.items()}
         for refusal in result.refused:
             row = by_key.pop(normalise(refusal.email), None)
             if row is None or (refusal.cause == "mc_contact_exists" and row.key in ours):
@@ -117,8 +105,8 @@ class Writer:
             now = answered.get(key)
             if now is None:
                 missed.append(Missed(row.n, "failed", "mc_rejected", "Mailchimp's answer didn't name this contact"))
-            elif row.to_contact is not None and now.status != row.to_contact:
-                words = f"asked for {row.to_contact}, Mailchimp kept {now.status}"
+            elif row.to_contact is not None and now != row.to_contact:
+                words = f"asked for {row.to_contact}, Mailchimp kept {now}"
                 missed.append(Missed(row.n, "skipped", "mc_ignored", words))
 
     def _made_before(
@@ -157,10 +145,13 @@ class Writer:
     def _still_to_write(self, rows: list[ConsentWrite], missed: list[Missed]) -> list[ConsentWrite]:
         """Leave out who chose anew since the reading, and who already is what the plan wants."""
         due = []
+        contacts_now = self.contact_watch.look()
         now = customers.consents(self.shopify, [row.customer_id for row in rows])
         for row, consent in zip(rows, now, strict=True):
             if consent is None:
                 missed.append(Missed(row.n, "skipped", "sh_customer_gone", ""))
+            elif words := contact_of_customer_moved(row, contacts_now.get(row.key)):
+                missed.append(Missed(row.n, "skipped", "changed_in_mailchimp", words))
             elif consent.state == row.to_customer and consent.updated_at == self._write(row).updated_at:
                 continue  # our own write of a try that was cut off
             elif consent.state != row.customer_state or consent.updated_at != row.customer_at:
@@ -211,9 +202,10 @@ class Side:
 def open_writer(
     database: Database, run: Run, token: UUID, mailchimp: MailchimpClient, shopify: ShopifyClient
 ) -> Writer:
-    """A writer for this run; it watches the audience from when the reading began."""
-    since = datetime.fromisoformat(run.cursor["contacts_since"]).astimezone(UTC) - OVERLAP
-    return Writer(database, run, token, mailchimp, shopify, Watch(mailchimp, run.audience_id, since))
+    """A writer for this run; it watches both sides from when the reading began."""
+    since = since_reading(run.cursor["contacts_since"])
+    contacts, customers_ = watch(run.id, mailchimp, run.audience_id, shopify, since=since)
+    return Writer(database, run, token, mailchimp, shopify, contacts, customers_)
 
 
 def write(writer: Writer, *, threads: int, until: float, stopped: Callable[[], bool]) -> float | None:

@@ -64,10 +64,10 @@ def look(client: ShopifyClient, operation_id: str) -> BulkOperation | None:
     )
 
 
-def _object(line: bytes) -> dict[str, Any] | None:
+def _object(line: bytes) -> dict[str, Any]:
     """The object of a line; anything else that JSON allows there says nothing about a customer."""
-    parsed = orjson.loads(line) if line.strip() else None
-    return parsed if isinstance(parsed, dict) else None
+    parsed = orjson.loads(line)
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def lines(client: ShopifyClient, url: str, *, allowed_hosts: frozenset[str]) -> Iterator[dict[str, Any]]:
@@ -77,9 +77,9 @@ def lines(client: ShopifyClient, url: str, *, allowed_hosts: frozenset[str]) -> 
     try:
         for block in answer.iter_bytes(1 << 18):
             *whole, rest = (rest + block).split(b"\n")
-            yield from filter(None, map(_object, whole))
-        if found := _object(rest):
-            yield found
+            yield from (_object(line) for line in whole if line.strip())
+        if rest.strip():
+            yield _object(rest)
     except (httpx.HTTPError, orjson.JSONDecodeError) as error:
         raise Unavailable(PLATFORM, "sh_unreachable", f"a bulk result broke off: {type(error).__name__}") from error
     finally:
