@@ -135,7 +135,7 @@ cases = st.builds(
     moments | st.just(NOW),
 )
 fresh = st.builds(replace, cases, known=st.none(), intent=st.none())
-thorough = settings(max_examples=500, deadline=None)
+thorough = settings(max_examples=250, deadline=None)
 
 
 # --- one decision -----------------------------------------------------------------------------------------------------
@@ -481,7 +481,7 @@ def act(world: World, what: str) -> bool:
     return True
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(ACTS, st.booleans())
 def test_in_any_history_the_last_opt_out_stands_and_both_sides_agree(acts: list[str], subscribed: bool) -> None:
     """Jobs die after the write or before it, the person changes both sides, profile edits blur the times."""

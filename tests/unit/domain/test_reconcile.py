@@ -95,6 +95,8 @@ def test_of_two_moves_the_provably_later_one_counts() -> None:
     opted_in = CustomerConsent(SUB, at(60))
     opted_out = ContactConsent(unsubscribed, at(-900), at(0))
     assert look((UNSUB, subscribed), opted_in, opted_out).rule is Rule.OPTED_IN_AGAIN
+    archived = ContactConsent(ContactStatus.ARCHIVED, at(-900), at(0))
+    assert look((UNSUB, subscribed), opted_in, archived).rule is Rule.OPTED_IN_ARCHIVED
     told = ContactConsent(unsubscribed, at(-900), at(90), opted_out_at=at(90))
     assert look((UNSUB, subscribed), opted_in, told).rule is Rule.CONTACT_OPTED_OUT
     again = look((SUB, unsubscribed), CustomerConsent(UNSUB, at(0)), ContactConsent(subscribed, at(60)))
@@ -119,6 +121,13 @@ def test_our_own_write_moved_nothing() -> None:
     assert look((UNSUB, unsubscribed), UNSUB, subscribed).rule is Rule.CONTACT_SUBSCRIBED
     assert look((UNSUB, unsubscribed), UNSUB, subscribed, intent=mine).rule is Rule.STILL_OPTED_OUT
     assert look((UNSUB, subscribed), SUB, subscribed, intent=Intent(customer=SUB)) == InSync(Rule.EQUAL)
+
+
+def test_an_opt_out_that_we_wrote_ourselves_cancels_no_request() -> None:
+    """Opt-out carried to Shopify, worker killed, the person asks again in Mailchimp: only Mailchimp moved."""
+    known, asked = (SUB, subscribed), ContactStatus.PENDING
+    assert look(known, UNSUB, asked).rule is Rule.OPT_OUT_CANCELS
+    assert look(known, UNSUB, asked, intent=Intent(customer=UNSUB)) == InSync(Rule.CONTACT_CONFIRMING)
 
 
 def test_an_intent_that_was_never_written_changes_nothing() -> None:
