@@ -30,17 +30,24 @@ _PERSON = """
     insert into people as old (shop_id, key, email, name, customer_id, contact_id, customer_state, customer_at,
         contact_status, contact_opted_at, contact_changed_at, rule, result, reason, seen_at, synced_at)
     select :shop, p.key, p.email, p.name, p.customer_id, p.contact_id,
-        case when c.cause is null then coalesce(p.to_customer, p.customer_state) else p.customer_state end,
-        case when c.cause is null and p.to_customer is not null
+        case when c.cause is null and cc.finished_at is not null and p.to_customer is not null
+            then p.to_customer else p.customer_state end,
+        case when c.cause is null and cc.finished_at is not null and p.to_customer is not null
             then coalesce(p.to_customer_at, :decided) else p.customer_at end,
-        case when m.cause is null then coalesce(p.to_contact, p.contact_status) else p.contact_status end,
+        case when m.cause is null and mc.finished_at is not null and p.to_contact is not null
+            then p.to_contact else p.contact_status end,
         p.contact_opted_at, p.contact_changed_at, p.rule,
-        case when p.skip is not null then 'skipped' else coalesce(m.result, c.result, 'synced') end,
-        coalesce(p.skip, m.cause, c.cause), now(), now()
+        case when p.skip is not null then 'skipped' when 'failed' in (m.result, c.result) then 'failed'
+            else coalesce(m.result, c.result, 'synced') end,
+        case when p.skip is not null then p.skip when m.result = 'failed' then m.cause
+            when c.result = 'failed' then c.cause else coalesce(m.cause, c.cause) end, now(), now()
     from plan p
     left join run_exceptions m on m.run_id = p.run_id and m.n = p.n and m.side = 'contact'
     left join run_exceptions c on c.run_id = p.run_id and c.n = p.n and c.side = 'customer'
+    left join run_chunks mc on mc.run_id = p.run_id and mc.side = 'contact' and mc.chunk = p.contact_chunk
+    left join run_chunks cc on cc.run_id = p.run_id and cc.side = 'customer' and cc.chunk = p.customer_chunk
     where p.run_id = :run and {which}
+    order by p.n
     on conflict (shop_id, key) do update set
         email = excluded.email, name = excluded.name, customer_id = excluded.customer_id,
         contact_id = coalesce(excluded.contact_id, old.contact_id),
@@ -99,17 +106,17 @@ def finish_chunk(
     decided_at: Any,
     missed: Sequence[Missed],
 ) -> None:
-    """Record a chunk as done: exceptions, people, log lines and the chunk's own end."""
+    """Record a chunk as done: the chunk's own end, exceptions, people and log lines.
+
+    A person of both sides is stored by both, each saying of the other what is known by then: one after the other.
+    """
     values = {"shop": shop_id, "run": run_id, "chunk": chunk, "decided": decided_at}
-    if missed:
-        rows = [
-            {"run_id": run_id, "n": e.n, "side": side, "result": e.result, "cause": e.cause, "detail": e.detail[:1000]}
-            for e in missed
-        ]
-        tx.execute(RunException.__table__.insert(), rows)  # type: ignore[attr-defined]
-    upsert = _PERSON.format(which=f"p.{side}_chunk = :chunk")
-    log = _ACTIVITY.format(**_SIDES[side])
-    tx.execute(text(f"with person as ({upsert} returning id, key) {log}"), values)
+    other = "customer" if side == "contact" else "contact"
+    turn = f"""
+        select pg_advisory_xact_lock(hashtextextended(cast(:run as text), 0)) where exists (
+            select 1 from plan where run_id = :run and {side}_chunk = :chunk and {other}_chunk is not null)
+    """
+    tx.execute(text(turn), {"run": run_id, "chunk": chunk})
     end = text(
         """
         update run_chunks set finished_at = now(), written = size - :missed
@@ -117,6 +124,22 @@ def finish_chunk(
         """
     )
     tx.execute(end, {**values, "side": side, "missed": len(missed)})
+    if missed:
+        rows = [
+            {
+                "run_id": run_id,
+                "n": e.n,
+                "side": side,
+                "result": e.result,
+                "cause": e.cause,
+                "detail": e.detail.replace("\0", "")[:1000],
+            }
+            for e in missed
+        ]
+        tx.execute(RunException.__table__.insert(), rows)  # type: ignore[attr-defined]
+    upsert = _PERSON.format(which=f"p.{side}_chunk = :chunk")
+    log = _ACTIVITY.format(**_SIDES[side])
+    tx.execute(text(f"with person as ({upsert} returning id, key) {log}"), values)
 
 
 def store_untouched(tx: Connection, shop_id: int, run_id: UUID, *, first: int, last: int) -> None:

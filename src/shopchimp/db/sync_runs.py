@@ -130,6 +130,13 @@ def fence(tx: Connection, run_id: UUID, token: UUID) -> None:
         raise LeaseLost
 
 
+def fence_write(tx: Connection, run_id: UUID, token: UUID) -> None:
+    """The fence before something is sent: closed too once the merchant paused or cancelled, or the shop has left."""
+    query = text(f"select 1 from sync_runs where id = :id and token = :token and state in {ACTIVE} for key share")
+    if tx.execute(query, {"id": run_id, "token": token}).one_or_none() is None:
+        raise LeaseLost
+
+
 def save(tx: Connection, run_id: UUID, token: UUID, **values: Any) -> None:
     """Store progress under the lease, unless the merchant stopped the run. The count of attempts starts again."""
     statement = (

@@ -20,6 +20,7 @@ from shopchimp.db import connections, notes, results, run_tables, shops, sync_ru
 from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
 from shopchimp.domain.consent import Policy
+from shopchimp.domain.errors import Rejected
 from shopchimp.domain.fields import FieldMap
 from shopchimp.mailchimp import audiences
 from shopchimp.mailchimp.client import MailchimpClient
@@ -274,7 +275,10 @@ def _advance(
         _ready(database, run, token)
         return None
     if run.phase == "contacts":
-        _begin_phase(run)
+        if not run.cursor.get("phase_began"):
+            _begin_phase(run)
+            with database.transaction() as tx:
+                sync_runs.save(tx, run.id, token, cursor=run.cursor)
         _add_fields(run, mailchimp)
         writer = writing.open_writer(database, run, token, mailchimp, shopify)
         wait = writing.write(writer, threads=gateways.connections, until=until, stopped=stopped)
@@ -318,7 +322,12 @@ def _add_fields(run: Run, mailchimp: MailchimpClient) -> None:
         return
     kinds = {tag: field.type for tag, field in audiences.merge_fields(mailchimp, run.audience_id).items()}
     for spec in FieldMap.from_json(run.options["field_map"]).missing(kinds):
-        audiences.add_merge_field(mailchimp, run.audience_id, tag=spec.tag, name=spec.name, kind=spec.kind)
+        try:
+            audiences.add_merge_field(mailchimp, run.audience_id, tag=spec.tag, name=spec.name, kind=spec.kind)
+        except Rejected as error:  # the audience may have no room for it: its values are lost, the people aren't
+            log.warning("merge_field_refused", code=error.code)
+            refused = run.counts.setdefault("refused_fields", [])
+            refused += [spec.tag] if spec.tag not in refused else []
 
 
 def _ready(database: Database, run: Run, token: UUID) -> None:
