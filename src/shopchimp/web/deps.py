@@ -105,13 +105,14 @@ def check_origin(request: Request) -> None:
     """Refuse changes that another origin's page asks for. Tokens make this safe already; this is the second wall."""
     if request.method in SAFE_METHODS:
         return
-    if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
-        raise ForeignOrigin
+    site = request.headers.get("sec-fetch-site")
+    if site in {"same-origin", "none"}:  # our own forms come with `Origin: null`, as our pages send no referrer
+        return
     origin = request.headers.get("origin")
-    if origin is None:
+    if site is None and origin is None:  # no browser
         return
     ours = {request.headers.get("host", "").lower(), urlsplit(gateways(request).shopify_app.app_url).netloc.lower()}
-    if urlsplit(origin).netloc.lower() not in ours - {""}:
+    if site is not None or urlsplit(origin or "").netloc.lower() not in ours - {""}:
         raise ForeignOrigin
 
 

@@ -47,7 +47,7 @@ function show(page) {
     if (link.dataset.section === next.dataset.section) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const target = next.querySelector("[aria-invalid=true], [role=alert][tabindex]") ?? next.querySelector("h1");
+  const target = ["[aria-invalid=true]", "[role=alert][tabindex]", "h1"].map((one) => next.querySelector(one)).find(Boolean);
   scrollTo(0, 0);
   target?.focus();
   if (next.querySelector(".banner.success")) window.shopify?.toast?.show("Settings saved");
