@@ -180,7 +180,9 @@ def _clean(value: str) -> str:
 
 def _text(value: object) -> str:
     """Any value as such a text; none is an empty one."""
-    return _clean(value if isinstance(value, str) else str(value)) if value is not None else ""
+    if not value and value != 0:
+        return ""
+    return _clean(value if isinstance(value, str) else str(value))
 
 
 def _home(customer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -203,16 +205,20 @@ def _phone(customer: Mapping[str, Any]) -> str:
 def _address(customer: Mapping[str, Any]) -> dict[str, str]:
     """Mailchimp takes an address only with street, city, state and postal code; an incomplete one is not sent."""
     home = _home(customer)
-    address = {
-        "addr1": _first(home, "address1"),
-        "addr2": _first(home, "address2"),
-        "city": _first(home, "city"),
-        "state": _first(home, "provinceCode", "province_code", "province"),
-        "zip": _first(home, "zip"),
+    street, city, postcode = _text(home.get("address1")), _text(home.get("city")), _text(home.get("zip"))
+    if not (street and city and postcode):
+        return {}
+    state = _first(home, "provinceCode", "province_code", "province")
+    if not state:
+        return {}
+    return {
+        "addr1": street,
+        "addr2": _text(home.get("address2")),
+        "city": city,
+        "state": state,
+        "zip": postcode,
         "country": _first(home, "countryCodeV2", "country_code", "country"),
     }
-    complete = address["addr1"] and address["city"] and address["state"] and address["zip"]
-    return address if complete else {}
 
 
 _READERS: dict[Source, Callable[[Mapping[str, Any]], str | dict[str, str]]] = {
