@@ -1,6 +1,6 @@
 """first_sync
 
-Revision: 61b47b0a5a8a, after
+Revision: ad2f30d22444, after
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "61b47b0a5a8a"
+revision = "ad2f30d22444"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -42,7 +42,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("person_id IS NOT NULL"),
     )
     op.create_index("ix_activities_shop_id_id", "activities", ["shop_id", "id"], unique=False)
-    op.create_index("ix_activities_shop_id_result_id", "activities", ["shop_id", "result", "id"], unique=False)
+    op.create_index(
+        "ix_activities_shop_id_result_id",
+        "activities",
+        ["shop_id", "result", "id"],
+        unique=False,
+        postgresql_where=sa.text("result <> 'synced'"),
+    )
     op.create_table(
         "oauth_states",
         sa.Column("digest", postgresql.BYTEA(), nullable=False),
@@ -81,6 +87,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "n", name=op.f("pk_plan")),
     )
     op.create_index(
+        "ix_plan_consent_key",
+        "plan",
+        ["run_id", "key"],
+        unique=False,
+        postgresql_where=sa.text("to_customer IS NOT NULL OR contact_action = 'consent'"),
+    )
+    op.create_index(
         "ix_plan_contact_chunk",
         "plan",
         ["run_id", "contact_chunk"],
@@ -94,7 +107,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("customer_chunk IS NOT NULL"),
     )
-    op.create_index("ix_plan_kind", "plan", ["run_id", "kind", "n"], unique=False)
+    op.create_index(
+        "ix_plan_kind",
+        "plan",
+        ["run_id", "kind", "n"],
+        unique=False,
+        postgresql_where=sa.text("kind NOT IN ('create', 'update', 'unchanged')"),
+    )
     op.create_table(
         "run_contacts",
         sa.Column("run_id", sa.Uuid(), nullable=False),
@@ -285,12 +304,21 @@ def downgrade() -> None:
     op.drop_table("shops")
     op.drop_table("run_customers")
     op.drop_table("run_contacts")
-    op.drop_index("ix_plan_kind", table_name="plan")
+    op.drop_index(
+        "ix_plan_kind", table_name="plan", postgresql_where=sa.text("kind NOT IN ('create', 'update', 'unchanged')")
+    )
     op.drop_index("ix_plan_customer_chunk", table_name="plan", postgresql_where=sa.text("customer_chunk IS NOT NULL"))
     op.drop_index("ix_plan_contact_chunk", table_name="plan", postgresql_where=sa.text("contact_chunk IS NOT NULL"))
+    op.drop_index(
+        "ix_plan_consent_key",
+        table_name="plan",
+        postgresql_where=sa.text("to_customer IS NOT NULL OR contact_action = 'consent'"),
+    )
     op.drop_table("plan")
     op.drop_table("oauth_states")
-    op.drop_index("ix_activities_shop_id_result_id", table_name="activities")
+    op.drop_index(
+        "ix_activities_shop_id_result_id", table_name="activities", postgresql_where=sa.text("result <> 'synced'")
+    )
     op.drop_index("ix_activities_shop_id_id", table_name="activities")
     op.drop_index(
         "ix_activities_person_id_id", table_name="activities", postgresql_where=sa.text("person_id IS NOT NULL")

@@ -171,7 +171,19 @@ class PlanRow(Base):
             "customer_chunk",
             postgresql_where=text("customer_chunk IS NOT NULL"),
         ),
-        Index("ix_plan_kind", "run_id", "kind", "n"),
+        Index(
+            "ix_plan_consent_key",
+            "run_id",
+            "key",
+            postgresql_where=text("to_customer IS NOT NULL OR contact_action = 'consent'"),
+        ),
+        Index(  # the rare cells of the preview; the others are found soon by walking the plan
+            "ix_plan_kind",
+            "run_id",
+            "kind",
+            "n",
+            postgresql_where=text("kind NOT IN ('create', 'update', 'unchanged')"),
+        ),
     )
 
     run_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -268,7 +280,9 @@ class Activity(Base):
     __table_args__ = (
         Index("ix_activities_shop_id_id", "shop_id", "id"),
         Index("ix_activities_person_id_id", "person_id", "id", postgresql_where=text("person_id IS NOT NULL")),
-        Index("ix_activities_shop_id_result_id", "shop_id", "result", "id"),
+        Index(
+            "ix_activities_shop_id_result_id", "shop_id", "result", "id", postgresql_where=text("result <> 'synced'")
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -57,8 +57,10 @@ def page(tx: Connection, shop_id: int, *, result: str = "", after: int = 0, limi
 
 
 def counts(tx: Connection, shop_id: int) -> dict[str, int]:
-    """How many people have which result."""
-    query = text("select result, count(*) from people where shop_id = :shop group by result")
+    """How many customers have which result. Contacts without a customer are counted nowhere here."""
+    query = text(
+        "select result, count(*) from people where shop_id = :shop and customer_id is not null group by result"
+    )
     return {str(result): int(n) for result, n in tx.execute(query, {"shop": shop_id})}
 
 

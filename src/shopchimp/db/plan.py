@@ -208,6 +208,17 @@ def _redecided(row: Redecided) -> dict[str, Any]:
     return {"row_n": row.n, **{f"new_{name}": value for name, value in zip(_REDECIDED, values, strict=True)}}
 
 
+def with_consent(tx: Connection, run_id: UUID, keys: list[str]) -> set[str]:
+    """Which of these keys are of people whose existing consent, on either side, the plan would write."""
+    query = text(
+        """
+        select key from plan
+        where run_id = :run and key = any(:keys) and (to_customer is not null or contact_action = 'consent')
+        """
+    )
+    return set(tx.execute(query, {"run": run_id, "keys": keys}).scalars())
+
+
 def pending_chunks(tx: Connection, run_id: UUID, side: str) -> list[tuple[int, str, int]]:
     """What is still to be written on a side: chunk number, action, size. Consent first."""
     query = text(

@@ -7,6 +7,8 @@ than a block is ever in memory, so a million people take no more of it than ten 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -34,7 +36,7 @@ from shopchimp.domain.planning import (
 from shopchimp.mailchimp.members import BATCH
 from shopchimp.shopify.customers import ALIASES
 
-BLOCK = 10_000  # people planned in one transaction
+BLOCK = 5_000  # people planned in one transaction
 
 Joined = tuple[str, list[tuple[Any, ...]], tuple[Any, ...] | None]
 
@@ -78,7 +80,9 @@ def make_plan(database: Database, run: Run, token: UUID) -> None:
     with (
         run_tables.customers_by_key(database, run.id, after=after) as customers,
         run_tables.contacts_by_key(database, run.id, after=after) as contacts,
+        ThreadPoolExecutor(1) as storing,
     ):
+        stored: Future[None] | None = None
         people = _merge(customers, contacts)
         while block := list(islice(people, BLOCK)):
             rows = []
@@ -86,18 +90,26 @@ def make_plan(database: Database, run: Run, token: UUID) -> None:
                 for person in _plan_address(same_address, contact, options):
                     n += 1
                     rows.append(_row(run_id, n, person, chunks))
-            place = {
+            if stored is not None:
+                stored.result()
+            run.cursor["plan"] = {
                 "key": block[-1][0],
                 "n": n,
-                "contact": [chunks[0].last, chunks[0].open],
-                "customer": [chunks[1].last, chunks[1].open],
+                "contact": [chunks[0].last, deepcopy(chunks[0].open)],
+                "customer": [chunks[1].last, deepcopy(chunks[1].open)],
             }
-            run.cursor["plan"] = place
             run.counts["planned"] = n
-            with database.raw() as connection:
-                run_tables.copy_in(connection, "plan", run_tables.PLAN_COLUMNS, rows)
-                sync_runs.save_raw(connection, run, token)
+            # Postgres takes this block while the next one is decided; never more than one is on its way
+            stored = storing.submit(_store, database, run, token, rows)
+        if stored is not None:
+            stored.result()
     count(database, run, token)
+
+
+def _store(database: Database, run: Run, token: UUID, rows: list[tuple[Any, ...]]) -> None:
+    with database.raw() as connection:
+        run_tables.copy_in(connection, "plan", run_tables.PLAN_COLUMNS, rows)
+        sync_runs.save_raw(connection, run, token)
 
 
 def count(database: Database, run: Run, token: UUID) -> None:

@@ -1,7 +1,9 @@
 """What changed on either side since it was read: looked at once more right before consent is written (invariant 4).
 
 Both platforms are asked for whatever changed since, so the cost follows the changes and not the people. A look is
-shared by the batches in flight: it is at most a second old, which is less than a batch takes.
+shared by the batches in flight: one of them looks again when the last look is a second old, the others go on with it as
+long as it is not older than a batch takes. Our own writes come back as changes; only people whose consent the plan
+would write are remembered, so that a million contacts we make ourselves take no memory.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
@@ -26,7 +29,8 @@ from shopchimp.shopify.customers import Consent
 
 KEPT = 8  # runs whose watches are kept: as many as a process may work on at once
 OVERLAP = timedelta(minutes=2)  # between their clock and ours
-FRESH = 1.0  # seconds a look may be used again
+FRESH = 1.0  # seconds after which somebody looks again
+STALE = 3.0  # seconds after which everybody waits for that look
 STEP = timedelta(seconds=2)  # their clocks count in seconds: what changed in the last of them is asked for again
 PASSES = (None, "archived")  # archived contacts are left out of the plain listing
 
@@ -44,37 +48,58 @@ Found = TypeVar("Found")
 
 @dataclass(slots=True)
 class _Watch(Generic[Found]):
-    """What was found so far. Looks at most once a second, one look at a time."""
+    """What was found so far, and the right to look again, which one thread has at a time."""
 
     since: datetime
     found: Found
     looked_at: float = float("-inf")
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def due(self) -> bool:
-        """Whether what is known is too old."""
-        return time.monotonic() - self.looked_at > FRESH
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Whether it is this thread's turn to look. The others wait only where what is known is stale."""
+        age = time.monotonic() - self.looked_at
+        if age <= FRESH or not self.lock.acquire(blocking=age > STALE):
+            yield False
+            return
+        try:
+            began = time.monotonic()
+            due = began - self.looked_at > FRESH
+            yield due
+            if due:
+                self.looked_at = began
+        finally:
+            self.lock.release()
 
 
 @dataclass(frozen=True, slots=True)
 class ContactWatch:
-    """Contacts that changed since the audience was read, as they are now, by key."""
+    """Contacts that changed since the audience was read, as they are now, by key.
+
+    `planned` says of some keys whose consent the plan would write; archived contacts are remembered in any case.
+    """
 
     client: MailchimpClient
     audience_id: str
     watch: _Watch[dict[str, ContactNow]]
+    planned: Callable[[list[str]], set[str]]
 
     def look(self) -> Mapping[str, ContactNow]:
         """Ask again unless somebody just did."""
-        with self.watch.lock:
-            if self.watch.due():
-                now, latest = time.monotonic(), self.watch.since
+        with self.watch.turn() as due:
+            if due:
+                latest = self.watch.since
                 for page in changed_contacts(self.client, self.audience_id, self.watch.since):
-                    for member in page:
-                        self.watch.found[normalise(member.email)] = ContactNow(member.status, member.opted_in_at)
-                        latest = max(latest, (member.changed_at or latest) - STEP)
-                self.watch.since, self.watch.looked_at = latest, now
-            return self.watch.found
+                    self._remember({normalise(member.email): member for member in page})
+                    latest = max([latest, *(member.changed_at - STEP for member in page if member.changed_at)])
+                self.watch.since = latest
+        return self.watch.found
+
+    def _remember(self, changed: Mapping[str, Member]) -> None:
+        planned = self.planned(list(changed)) if changed else set()
+        for key, member in changed.items():
+            if key in planned or member.status == "archived":
+                self.watch.found[key] = ContactNow(member.status, member.opted_in_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +111,14 @@ class CustomerWatch:
 
     def look(self) -> Mapping[int, Consent]:
         """Ask again unless somebody just did."""
-        with self.watch.lock:
-            if self.watch.due():
-                now, latest = time.monotonic(), self.watch.since
+        with self.watch.turn() as due:
+            if due:
+                latest = self.watch.since
                 for changed in customers.changed_since(self.client, self.watch.since):
                     self.watch.found[changed.id] = changed.consent
                     latest = max(latest, (changed.updated_at or latest) - STEP)
-                self.watch.since, self.watch.looked_at = latest, now
-            return self.watch.found
+                self.watch.since = latest
+        return self.watch.found
 
 
 _Watches = tuple[_Watch[dict[str, ContactNow]], _Watch[dict[int, Consent]]]
@@ -103,7 +128,13 @@ _kept_lock = threading.Lock()
 
 
 def watch(
-    run_id: UUID, mailchimp: MailchimpClient, audience_id: str, shopify: ShopifyClient, *, since: datetime
+    run_id: UUID,
+    mailchimp: MailchimpClient,
+    audience_id: str,
+    shopify: ShopifyClient,
+    *,
+    since: datetime,
+    planned: Callable[[list[str]], set[str]],
 ) -> tuple[ContactWatch, CustomerWatch]:
     """Watches over a run's audience and customers, going on where this process was with them."""
     with _kept_lock:
@@ -111,7 +142,7 @@ def watch(
         _kept.move_to_end(run_id)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
-    return ContactWatch(mailchimp, audience_id, contacts), CustomerWatch(shopify, people)
+    return ContactWatch(mailchimp, audience_id, contacts, planned), CustomerWatch(shopify, people)
 
 
 def forget(run_id: UUID) -> None:

@@ -222,7 +222,12 @@ def open_writer(
 ) -> Writer:
     """A writer for this run; it watches both sides from when the reading began."""
     since = since_reading(run.cursor["contacts_since"])
-    contacts, customers_ = watch(run.id, mailchimp, run.audience_id, shopify, since=since)
+
+    def planned(keys: list[str]) -> set[str]:
+        with database.transaction() as tx:
+            return plan.with_consent(tx, run.id, keys)
+
+    contacts, customers_ = watch(run.id, mailchimp, run.audience_id, shopify, since=since, planned=planned)
     return Writer(database, run, token, mailchimp, shopify, contacts, customers_)
 
 
@@ -287,6 +292,7 @@ def _settle(future: Future[None], side: Side, chunk: tuple[int, str, int]) -> Ba
     side.pending.appendleft(chunk)
     if isinstance(error, RateLimited):
         side.not_before = time.monotonic() + error.retry_after
+        side.threads = max(1, side.threads // 2)
         return None
     if isinstance(error, Unavailable):
         side.not_before = max(side.not_before, time.monotonic() + 1.0)
