@@ -118,7 +118,7 @@ def _before(found: Person, lines: list[Activity]) -> Iterator[Step]:
     yield Step(customer_at, "Shopify", f"Shopify said: {words.customer_state(customer_state)}", text)
     text = "This is when the person opted in." if opted_at else "Mailchimp keeps no opt-in time."
     yield Step(opted_at, "Mailchimp", f"Mailchimp said: {words.contact_status(contact_status)}", text)
-    if changed_at:
+    if changed_at and contact_status in {"unsubscribed", "cleaned", "archived"}:
         yield Step(changed_at, "Mailchimp", "Last change in Mailchimp", "An opt-out there can't be later than this.")
 
 

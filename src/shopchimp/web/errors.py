@@ -13,6 +13,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,6 +44,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(StartRefused, _refused)
     app.add_exception_handler(ConnectRefused, _refused)
     app.add_exception_handler(PlatformError, _platform)
+    for away in (InterfaceError, OperationalError, PoolTimeout):
+        app.add_exception_handler(away, _database_away)
 
 
 def problem(status: int, code: str, title: str, detail: str = "", **more: Any) -> JSONResponse:
@@ -129,6 +133,13 @@ def _platform(request: Request, error: Exception) -> Response:
     status = 503 if isinstance(error, (RateLimited, Unavailable)) else 409
     headers = {"Retry-After": str(round(error.retry_after))} if isinstance(error, RateLimited) else None
     return _answer(request, status, error.code, said.title, said.explanation, headers=headers)
+
+
+def _database_away(request: Request, error: Exception) -> Response:
+    """Postgres restarts, or has no connection left: worth asking again soon, and nobody's mistake."""
+    log.warning("database_away", error=type(error).__name__)
+    detail = "Nothing is lost. Try again in a moment."
+    return _answer(request, 503, "database_away", "shopchimp is starting again", detail, headers={"Retry-After": "2"})
 
 
 class Catch:

@@ -114,7 +114,7 @@ def plural(value: int, one: str, many: str) -> str:
 def duration(seconds: float) -> str:
     """How long something took, in words."""
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
+        return plural(max(round(seconds), 1), "second", "seconds")
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
