@@ -19,6 +19,7 @@ from shopchimp.shopify import API_VERSION
 
 PLATFORM = "shopify"
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+HEADROOM = 3  # as many calls at once as the first sync makes to Shopify
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _BY_STATUS: dict[int, tuple[type[PlatformError], str]] = {
@@ -148,11 +149,16 @@ def _code(error: Any) -> str:
 
 
 def throttle_wait(body: Mapping[str, Any]) -> float:
-    """Seconds until the bucket holds what the throttled query asked for, at least 0.1 and at most a minute."""
+    """Seconds until the bucket holds a few times what the throttled query asked for, at least 0.1, at most a minute.
+
+    A write is preceded by a read, and others of ours wait for the same bucket: with just enough for this one query
+    their reads would empty it again before anybody's write, for ever.
+    """
     try:
         cost = body["extensions"]["cost"]
         state = cost["throttleStatus"]
-        missing = float(cost["requestedQueryCost"]) - float(state["currentlyAvailable"])
+        wanted = min(HEADROOM * float(cost["requestedQueryCost"]), float(state["maximumAvailable"]))
+        missing = wanted - float(state["currentlyAvailable"])
         rate = float(state["restoreRate"])
     except (KeyError, TypeError, ValueError):
         return 2.0  # Shopify didn't say
