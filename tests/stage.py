@@ -158,8 +158,7 @@ class Stage:
 
     def preview(self) -> UUID:
         run_id = sync_runs.make_preview(self.database, self.shop_id)
-        self.drain()
-        assert self.run(run_id).state == "ready", self.run(run_id).trouble
+        self.until(run_id, "ready")
         return run_id
 
     def start(self, run_id: UUID, policy: Policy = Policy.MAILCHIMP_WINS) -> None:
