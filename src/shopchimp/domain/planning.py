@@ -146,7 +146,7 @@ def _unusable(email: str | None) -> str | None:
 def _create(customer: Customer, verdict: Push | InSync, options: Options) -> Planned:
     if not isinstance(verdict, Push) or verdict.write_contact is None:
         return Planned(Kind.UNCHANGED, verdict.rule.value)
-    body = _consent_body(customer.email or "", verdict)
+    body = _consent_body((customer.email or "").strip(), verdict)
     body["merge_fields"] = merge_fields(customer.fields, options.field_map)
     if options.tag:
         body["tags"] = [options.tag]
@@ -158,7 +158,8 @@ def _update(
     customer: Customer, contact: Contact, verdict: Push | InSync, options: Options, *, conflict: bool
 ) -> Planned:
     changes: dict[str, Any] = {}
-    if contact.consent.status in _WRITABLE:
+    brought_back = isinstance(verdict, Push) and verdict.write_contact is not None
+    if brought_back or contact.consent.status in _WRITABLE:
         changes = differences(merge_fields(customer.fields, options.field_map), contact.merge_fields)
     rule = verdict.rule.value
     if isinstance(verdict, Push) and verdict.write_contact is not None:
