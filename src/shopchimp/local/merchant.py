@@ -13,6 +13,10 @@ class MerchantFailed(Exception):
     """A step the merchant took was refused; the text is the product's own answer."""
 
 
+class MerchantAsked(MerchantFailed):
+    """The product could not answer now; asking again may help."""
+
+
 class Merchant:
     """Opens the app in the shop's admin (so that it is installed), connects Mailchimp, previews, starts, watches."""
 
@@ -32,6 +36,8 @@ class Merchant:
         token = self._browser.get(f"{self._sandbox_url}/_sandbox/session-token", params={"shop": self._shop})
         headers = {"Authorization": f"Bearer {token.json()['id_token']}"}
         answer = self._app.request(method, path, json=body, headers=headers)
+        if answer.status_code >= 500:
+            raise MerchantAsked(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         if answer.is_error:
             raise MerchantFailed(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json()
@@ -72,8 +78,8 @@ class Merchant:
         while time.monotonic() < deadline:
             try:
                 run = self.call("GET", f"{path}{run_id}")
-            except httpx.HTTPError:
-                time.sleep(pause)  # the web process is being restarted
+            except (httpx.HTTPError, MerchantAsked):
+                time.sleep(pause)  # the web process or Postgres is being restarted
                 continue
             watch(run)
             if run["state"] in wanted:
