@@ -154,7 +154,7 @@ def _decided(row: plan.Conflict, options: Options, contact_chunks: Chunks, custo
     return plan.Redecided(
         n=row.n,
         planned=planned,
-        body=body if action else None,
+        body=body,
         action=action.value if action else None,
         contact_chunk=contact_chunks.add(action.value, BATCH) if action else None,
         customer_chunk=customer_chunks.add("consent", ALIASES) if planned.to_customer else None,
@@ -240,13 +240,19 @@ def _row(
         planned.conflict,
         action,
         planned.to_contact,
-        orjson.dumps(planned.body).decode() if planned.body else None,
+        _body(contact, planned),
         chunks[0].add(action, BATCH) if action else None,
         planned.to_customer,
         planned.to_customer_at,
         planned.to_customer_level,
         chunks[1].add("consent", ALIASES) if planned.to_customer else None,
     )
+
+
+def _body(contact: Contact | None, planned: Planned) -> str | None:
+    """What to send. A conflict keeps the contact's own spelling of the address, for the merchant's other answer."""
+    body = planned.body or ({"email_address": contact.email} if contact and planned.conflict else None)
+    return orjson.dumps(body).decode() if body else None
 
 
 def _name(customer: Customer | None, contact: Contact | None) -> str:
