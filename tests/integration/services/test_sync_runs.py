@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from small_shop import NOW, ONE, TWO, House, contact, customer
 
+from shopchimp.db import shops
 from shopchimp.domain.consent import Policy
 from shopchimp.services import settings, sync_runs
 from shopchimp.services.sync_runs import StartRefused
@@ -51,9 +52,14 @@ def test_a_preview_needs_an_account_and_an_audience(house: House) -> None:
 
 
 def test_two_clicks_make_one_preview(house: House, shop: int) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: sync_runs.make_preview(house.database, shop), range(8)))
-    assert len(set(made)) == 1
+    with ThreadPoolExecutor(2) as pool:
+        with house.database.transaction() as tx:  # the first click, just before its commit
+            shops.lock(tx, shop)
+            second = pool.submit(sync_runs.make_preview, house.database, shop)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.3)
+        made = second.result(timeout=5)
+    assert sync_runs.make_preview(house.database, shop) == made
     assert len(house.rows("select 1 from sync_runs")) == 1
 
 

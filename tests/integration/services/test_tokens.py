@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import orjson
@@ -207,3 +208,17 @@ def test_a_pair_without_a_refresh_token_is_kept_as_it_is(house: House) -> None:
     assert token() == "a5"
     with pytest.raises(Unauthorized):
         token(refused="a5")
+
+
+def test_who_comes_second_uses_what_the_first_one_brought(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop_id = house.shop(expires=timedelta(0))
+    take = shops.take_refresh
+
+    def after_another(*args: Any, **named: Any) -> bool:
+        house.shop(token="a9")  # between our look at the row and our turn
+        return take(*args, **named)
+
+    monkeypatch.setattr(shops, "take_refresh", after_another)
+    assert source(house, shop_id)() == "a9"
+    assert not house.platforms.requests
+    assert house.one("select refreshing_until from shops")["refreshing_until"] is None
