@@ -49,8 +49,8 @@ def main() -> int:
     order = Order(**json.loads(sys.argv[1]))
     told_to_stop, wake = _listen()
     child = _start(order)
-    sys.stdout.write(f"{child}\n")
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):  # whoever started us was interrupted meanwhile: the wire's end says so too
+        os.write(1, b"%d\n" % child)
     return _watch(child, order, told_to_stop, wake)
 
 
