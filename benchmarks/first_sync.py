@@ -53,8 +53,12 @@ def _house(people: int, *arguments: str) -> Iterator[House]:
 
 @contextmanager
 def _connected(house: House) -> Iterator[Merchant]:
+    """The app installed and connected, and the worker up: starting is not what is measured."""
     merchant = Merchant(app_url=house.app_url, sandbox_url=house.shopify_url, shop=SHOP)
     try:
+        with psycopg.connect(house.postgres.url, autocommit=True) as database:
+            while database.execute("select count(*) from workers").fetchone() == (0,):
+                time.sleep(0.1)
         merchant.connect()
         merchant.choose_audience()
         yield merchant

@@ -192,7 +192,7 @@ def _consent_body(email: str, push: Push) -> dict[str, Any]:
     status = push.write_contact
     body: dict[str, Any] = {"email_address": email, "status": status.value if status else None}
     if status is ContactStatus.SUBSCRIBED and push.consent_at is not None:
-        body["timestamp_opt"] = push.consent_at.strftime("%Y-%m-%dT%H:%M:%S+00:00")
+        body["timestamp_opt"] = push.consent_at.isoformat(timespec="seconds")
     return body
 
 

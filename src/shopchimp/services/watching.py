@@ -1,9 +1,9 @@
 """What changed on either side since it was read: looked at once more right before consent is written (invariant 4).
 
 Both platforms are asked for whatever changed since, so the cost follows the changes and not the people. A look is
-shared by the batches in flight: one of them looks again when the last look is a second old, the others go on with it as
-long as it is not older than a batch takes. Our own writes come back as changes; only people whose consent the plan
-would write are remembered, so that a million contacts we make ourselves take no memory.
+shared by the batches in flight: a thread of its own keeps it fresh, and a batch looks for itself only where the last
+look is older than a batch takes. Our own writes come back as changes; only people whose consent the plan would write
+are remembered, so that a million contacts we make ourselves take no memory.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
 from shopchimp.db.plan import ConsentWrite, ContactWrite
 from shopchimp.domain.addresses import normalise
+from shopchimp.domain.errors import PlatformError
 from shopchimp.mailchimp import members
 from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.mailchimp.members import Member
@@ -27,10 +31,12 @@ from shopchimp.shopify import customers
 from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.customers import Consent
 
+log = structlog.get_logger()
+
 KEPT = 8  # runs whose watches are kept: as many as a process may work on at once
 OVERLAP = timedelta(minutes=2)  # between their clock and ours
-FRESH = 1.0  # seconds after which somebody looks again
-STALE = 3.0  # seconds after which everybody waits for that look
+FRESH = 1.0  # seconds between the looks of the thread that keeps both watches fresh
+STALE = 3.0  # seconds after which a batch looks for itself before it writes
 STEP = timedelta(seconds=2)  # their clocks count in seconds: what changed in the last of them is asked for again
 PASSES = (None, "archived")  # archived contacts are left out of the plain listing
 
@@ -53,43 +59,53 @@ class _Watch(Generic[Found]):
     since: datetime
     found: Found
     looked_at: float = float("-inf")
+    asked_at: float = float("-inf")
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
-        """Whether it is this thread's turn to look. The others wait only where what is known is stale."""
-        age = time.monotonic() - self.looked_at
-        if age <= FRESH or not self.lock.acquire(blocking=age > STALE):
+    def turn(self, no_older: float) -> Iterator[bool]:
+        """Whether it is this thread's turn to look, because the last look is older than so many seconds."""
+        if no_older >= STALE:
+            self.asked_at = time.monotonic()
+        if time.monotonic() - self.looked_at <= no_older:
             yield False
             return
-        try:
+        with self.lock:
             began = time.monotonic()
-            due = began - self.looked_at > FRESH
+            due = began - self.looked_at > no_older  # unless somebody looked while we waited
             yield due
             if due:
                 self.looked_at = began
-        finally:
-            self.lock.release()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether batches asked lately: then it is worth keeping fresh for the next one."""
+        return time.monotonic() - self.asked_at < 2 * STALE
 
 
 @dataclass(frozen=True, slots=True)
 class ContactWatch:
     """Contacts that changed since the audience was read, as they are now, by key.
 
-    `planned` says of some keys whose consent the plan would write; archived contacts are remembered in any case.
+    `statuses` are the listings to ask: a batch that only creates needs to know of archived contacts alone, and our own
+    creations are not among those. `planned` says of some keys whose consent the plan would write.
     """
 
     client: MailchimpClient
     audience_id: str
     watch: _Watch[dict[str, ContactNow]]
     planned: Callable[[list[str]], set[str]]
+    statuses: Sequence[str | None]
 
-    def look(self) -> Mapping[str, ContactNow]:
-        """Ask again unless somebody just did."""
-        with self.watch.turn() as due:
+    def look(self, no_older: float = STALE) -> Mapping[str, ContactNow]:
+        """What changed, as of a look that is not older than so many seconds."""
+        with self.watch.turn(no_older) as due:
             if due:
                 latest = self.watch.since
-                for page in changed_contacts(self.client, self.audience_id, self.watch.since):
+                since = self.watch.since
+                for page in changed_contacts(
+                    self.client, self.audience_id, since, statuses=self.statuses, consent_only=True
+                ):
                     self._remember({normalise(member.email): member for member in page})
                     latest = max([latest, *(member.changed_at - STEP for member in page if member.changed_at)])
                 self.watch.since = latest
@@ -109,9 +125,9 @@ class CustomerWatch:
     client: ShopifyClient
     watch: _Watch[dict[int, Consent]]
 
-    def look(self) -> Mapping[int, Consent]:
-        """Ask again unless somebody just did."""
-        with self.watch.turn() as due:
+    def look(self, no_older: float = STALE) -> Mapping[int, Consent]:
+        """What changed, as of a look that is not older than so many seconds."""
+        with self.watch.turn(no_older) as due:
             if due:
                 latest = self.watch.since
                 for changed in customers.changed_since(self.client, self.watch.since):
@@ -121,7 +137,8 @@ class CustomerWatch:
         return self.watch.found
 
 
-_Watches = tuple[_Watch[dict[str, ContactNow]], _Watch[dict[int, Consent]]]
+_Contacts = _Watch[dict[str, ContactNow]]
+_Watches = tuple[_Contacts, _Contacts, _Watch[dict[int, Consent]]]
 _kept: OrderedDict[UUID, _Watches] = OrderedDict()
 """The watches of the last few runs, so that the next slice of a run doesn't ask again for all that changed."""
 _kept_lock = threading.Lock()
@@ -135,14 +152,42 @@ def watch(
     *,
     since: datetime,
     planned: Callable[[list[str]], set[str]],
-) -> tuple[ContactWatch, CustomerWatch]:
-    """Watches over a run's audience and customers, going on where this process was with them."""
+) -> tuple[ContactWatch, ContactWatch, CustomerWatch]:
+    """Watches over a run's contacts, its archived contacts and its customers, going on where this process was."""
     with _kept_lock:
-        contacts, people = _kept.setdefault(run_id, (_Watch(since, {}), _Watch(since, {})))
+        fresh = (_Watch[dict[str, ContactNow]](since, {}), _Watch[dict[str, ContactNow]](since, {}))
+        contacts, archived, people = _kept.setdefault(run_id, (*fresh, _Watch(since, {})))
         _kept.move_to_end(run_id)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
-    return ContactWatch(mailchimp, audience_id, contacts, planned), CustomerWatch(shopify, people)
+    return (
+        ContactWatch(mailchimp, audience_id, contacts, planned, PASSES),
+        ContactWatch(mailchimp, audience_id, archived, planned, PASSES[1:]),
+        CustomerWatch(shopify, people),
+    )
+
+
+@contextmanager
+def kept_fresh(*watches: ContactWatch | CustomerWatch) -> Iterator[None]:
+    """Keep looking while the body writes, so that no batch has to wait for a look."""
+    done = threading.Event()
+
+    def keep() -> None:
+        while not done.wait(FRESH):
+            try:
+                for each in watches:
+                    if each.watch.wanted:
+                        each.look(FRESH)
+            except (PlatformError, SQLAlchemyError) as error:
+                log.info("look_failed", error=type(error).__name__)  # the next batch looks for itself, and says so
+
+    keeper = threading.Thread(target=keep, name="watch", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join(timeout=30)
 
 
 def forget(run_id: UUID) -> None:
@@ -151,12 +196,21 @@ def forget(run_id: UUID) -> None:
         _kept.pop(run_id, None)
 
 
-def changed_contacts(client: MailchimpClient, audience_id: str, since: datetime) -> Iterator[list[Member]]:
+def changed_contacts(
+    client: MailchimpClient,
+    audience_id: str,
+    since: datetime,
+    *,
+    statuses: Sequence[str | None] = PASSES,
+    consent_only: bool = False,
+) -> Iterator[list[Member]]:
     """Every contact whose `last_changed` is after `since`, page by page; then the archived among them."""
-    for status in PASSES:
+    for status in statuses:
         offset, full = 0, True
         while full:
-            page = members.changed_since(client, audience_id, since, offset=offset, status=status)
+            page = members.changed_since(
+                client, audience_id, since, offset=offset, status=status, consent_only=consent_only
+            )
             yield page
             offset, full = offset + len(page), len(page) == members.PAGE
 

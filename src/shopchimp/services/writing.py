@@ -31,6 +31,7 @@ from shopchimp.services.watching import (
     contact_moved,
     contact_of_customer_moved,
     customer_moved,
+    kept_fresh,
     since_reading,
     watch,
 )
@@ -54,6 +55,7 @@ class Writer:
     mailchimp: MailchimpClient
     shopify: ShopifyClient
     contact_watch: ContactWatch
+    archive_watch: ContactWatch
     customer_watch: CustomerWatch
 
     def contact_chunk(self, chunk: int, action: str) -> None:
@@ -86,7 +88,9 @@ class Writer:
 
     def _still_as_planned(self, rows: list[ContactWrite], missed: list[Missed]) -> list[ContactWrite]:
         """Leave out who chose anew, on either side, since both were read."""
-        customers_now, contacts_now = self.customer_watch.look(), self.contact_watch.look()
+        creating = all(row.contact_status == "absent" for row in rows)
+        contacts_now = (self.archive_watch if creating else self.contact_watch).look()
+        customers_now = self.customer_watch.look()
         kept = []
         for row in rows:
             if words := contact_moved(row, contacts_now.get(row.key)):
@@ -227,8 +231,8 @@ def open_writer(
         with database.transaction() as tx:
             return plan.with_consent(tx, run.id, keys)
 
-    contacts, customers_ = watch(run.id, mailchimp, run.audience_id, shopify, since=since, planned=planned)
-    return Writer(database, run, token, mailchimp, shopify, contacts, customers_)
+    watches = watch(run.id, mailchimp, run.audience_id, shopify, since=since, planned=planned)
+    return Writer(database, run, token, mailchimp, shopify, *watches)
 
 
 def write(writer: Writer, *, threads: int, until: float, stopped: Callable[[], bool]) -> float | None:
@@ -240,7 +244,10 @@ def write(writer: Writer, *, threads: int, until: float, stopped: Callable[[], b
     sides = _sides(writer, threads)
     running: dict[Future[None], tuple[Side, tuple[int, str, int]]] = {}
     trouble: BaseException | None = None
-    with ThreadPoolExecutor(threads + SHOPIFY_THREADS) as pool:
+    with (
+        ThreadPoolExecutor(threads + SHOPIFY_THREADS) as pool,
+        kept_fresh(writer.contact_watch, writer.archive_watch, writer.customer_watch),
+    ):
         while running or (trouble is None and any(side.pending for side in sides)):
             now = time.monotonic()
             if trouble is None and now < until and not stopped():
