@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only P2,P3] [--people N] [--million] [--rounds N]`: measure, print, write build/bench.json."""
+"""`python -m benchmarks [--only P2,P3] [--people N] [--million] [--rounds N]`: into build/bench.json."""
 
 from __future__ import annotations
 

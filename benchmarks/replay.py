@@ -1,7 +1,7 @@
 """The yardstick of P2: the calls of a recorded first sync once more, same bytes, same concurrency, and nothing else.
 
-What the product does between the calls (parsing, deciding, storing) is left out; answers are read to the end and dropped.
-Where a call needs an earlier answer (the bulk operation's id and address) that one field is taken from it.
+What the product does between the calls (parsing, deciding, storing) is left out; answers are read and dropped. Where a
+call needs an earlier answer (the bulk operation's id and address) that one field is taken from it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Replay:
         self._download(operation)
         with ThreadPoolExecutor(MAILCHIMP_THREADS) as pool, ThreadPoolExecutor(SHOPIFY_THREADS) as other:
             both = [
-                *map(lambda call: pool.submit(self._mailchimp, call), writes),
-                *map(lambda call: other.submit(self._graphql, call), consents),
+                *[pool.submit(self._mailchimp, call) for call in writes],
+                *[other.submit(self._graphql, call) for call in consents],
             ]
             for future in both:
                 future.result()

@@ -105,7 +105,7 @@ def sandbox(context: typer.Context) -> None:
 
 
 @app.command()
-def demo(
+def demo(  # noqa: PLR0917 - typer reads the options from here
     once: Annotated[bool, typer.Option("--once", help="Run the whole job, print the result, stop everything.")] = False,
     as_json: JsonOption = False,
     people: Annotated[int, typer.Option(help="How many people to invent where there is no data.")] = 0,

@@ -76,7 +76,8 @@ class ConsentWrite:
 def make_chunks(tx: Connection, run_id: UUID) -> None:
     """List the run's chunks anew from its plan. Only before anything was written."""
     values = {"run": run_id}
-    tx.execute(text("analyze plan (run_id, n, key, contact_chunk, customer_chunk)"))  # a plan just copied in has no statistics, and joins over it would be guesses
+    # a plan just copied in has no statistics, and joins over it would be guesses
+    tx.execute(text("analyze plan (run_id, n, key, contact_chunk, customer_chunk)"))
     tx.execute(text("delete from run_chunks where run_id = :run"), values)
     for side in ("contact", "customer"):
         action = "min(contact_action)" if side == "contact" else "'consent'"

@@ -90,8 +90,8 @@ def forget(connection: Connection, run_id: UUID, table: str) -> None:
         cursor.execute(sql.SQL("delete from {} where run_id = %s").format(sql.Identifier(table)), (run_id,))
 
 
-def forget_all(tx: Tx, shop_id: int) -> None:
-    """Delete what every run of a shop read and planned. What came of it stays in the log and in the run's counts."""
+def forget_all(tx: Tx, shop_id: int, *, but: UUID | None = None) -> None:
+    """Delete what the runs of a shop read and planned. What came of it stays in the log and in the run's counts."""
     for table in ("run_contacts", "run_customers", "plan"):
-        query = f"delete from {table} where run_id in (select id from sync_runs where shop_id = :shop)"
-        tx.execute(text(query), {"shop": shop_id})
+        runs = "select id from sync_runs where shop_id = :shop and id is distinct from :but"
+        tx.execute(text(f"delete from {table} where run_id in ({runs})"), {"shop": shop_id, "but": but})

@@ -32,7 +32,9 @@ def _act(title: str, explanation: str) -> Cause:
 
 CAUSES: dict[str, Cause] = {
     "mc_access_revoked": _act("Mailchimp access was withdrawn", "Reconnect Mailchimp. Waiting changes are kept."),
-    "mc_role_too_low": _act("This Mailchimp user can't change audiences", "Connect as an Admin or Owner of the account."),
+    "mc_role_too_low": _act(
+        "This Mailchimp user can't change audiences", "Connect as an Admin or Owner of the account."
+    ),
     "mc_audience_gone": _act("The audience no longer exists", "Choose another audience and make a new preview."),
     "mc_compliance_state": _neutral(
         "This contact opted out or bounced",
@@ -51,7 +53,9 @@ CAUSES: dict[str, Cause] = {
         "Mailchimp kept its own status", "It answered without an error, but didn't change the contact's consent."
     ),
     "mc_not_found": _neutral("The contact is no longer in the audience", "It was removed since the preview was made."),
-    "mc_contact_exists": _neutral("The contact joined meanwhile", "It wasn't in the audience when the preview was made."),
+    "mc_contact_exists": _neutral(
+        "The contact joined meanwhile", "It wasn't in the audience when the preview was made."
+    ),
     "mc_slow_down": _passing("Mailchimp asked us to slow down"),
     "mc_unreachable": _passing("Mailchimp isn't answering"),
     "sh_access_revoked": _act("Shopify access ended", "Open shopchimp from your Shopify admin once."),
@@ -74,7 +78,9 @@ CAUSES: dict[str, Cause] = {
     "no_customer": _neutral("Not a customer of the store", "Creating customers from contacts is off."),
     "non_subscribed_off": _neutral("Not subscribed", "Adding people who aren't subscribed is off in the options."),
     "redacted": _neutral("Erased in Shopify", "Personal data of this customer was erased; nothing is synced."),
-    "invalid": _neutral("Shopify marks the address as invalid", "Consent can't be read or written until it is corrected."),
+    "invalid": _neutral(
+        "Shopify marks the address as invalid", "Consent can't be read or written until it is corrected."
+    ),
     "needs_confirmation": _neutral("Waiting for the person", "They opted in after a bounce and have to confirm it."),
     "changed_in_mailchimp": _neutral(
         "Changed in Mailchimp since the preview", "Left as it is now; live sync looks at this person again."
@@ -86,14 +92,18 @@ CAUSES: dict[str, Cause] = {
     "invalid_subject_token": _act("The session with Shopify ran out", "Open shopchimp from your Shopify admin again."),
     "invalid_grant": _act("Access ran out", "Open shopchimp from your Shopify admin again, or reconnect Mailchimp."),
     "mc_client_secret": _act("Mailchimp refused the app's own secret", "The operator has to set the app secret anew."),
-    "mc_unknown_host": _act("Mailchimp named an address we don't know", "The operator can set SHOPCHIMP_MAILCHIMP_API_URL."),
+    "mc_unknown_host": _act(
+        "Mailchimp named an address we don't know", "The operator can set SHOPCHIMP_MAILCHIMP_API_URL."
+    ),
     "awaiting_confirmation": _neutral("Waiting for the person", "They were asked to confirm and haven't yet."),
     "archived": _neutral("Archived in Mailchimp", "Archiving is your decision; the contact isn't brought back."),
     "deleted": _neutral("Deleted in Mailchimp", "The contact isn't made again without a new opt-in."),
     "refused": _neutral("Refused by Mailchimp", "This opt-in was refused; a newer one is tried again."),
-    "unknown_status": _act("A status we don't know", "Mailchimp says something new about this contact. We left it alone."),
+    "unknown_status": _act(
+        "A status we don't know", "Mailchimp says something new about this contact. We left it alone."
+    ),
     "internal": _act("Something went wrong on our side", "We've been told. The reference is in the log."),
-}  # fmt: skip
+}
 
 
 def cause(code: str) -> Cause:

@@ -32,6 +32,7 @@ THROTTLED = frozenset({"mc_slow_down", "sh_slow_down", "sh_bulk_busy"})  # waiti
 # a new token is had by opening the app: these must be forgotten for it to be asked for
 DEAD_TOKEN = frozenset({"sh_access_revoked", "sh_scope_missing", "invalid_grant"})
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError)
+MERCHANT_MENDS = frozenset({"mc_plan_limit"})  # refusals of a whole batch after which the merchant can go on
 MAX_ATTEMPTS = 30  # claims that failed or were never given back, without any progress between them: then we give up
 
 
@@ -80,6 +81,8 @@ def _advance(
     except (Unauthorized, Gone) as error:
         return _ask_merchant(runtime, run, token, error)
     except Rejected as error:
+        if error.code in MERCHANT_MENDS:
+            return _ask_merchant(runtime, run, token, error)
         return _give_up(runtime, run, token, error.code, error.detail)
     except DATABASE_AWAY:
         log.warning("database_unavailable")
@@ -103,7 +106,7 @@ def _ask_merchant(runtime: Runtime, run: Run, token: UUID, error: PlatformError)
     log.warning("needs_merchant", platform=error.platform, code=error.code)
     with suppress(LeaseLost), runtime.database.transaction() as tx:
         sync_runs.save(tx, run.id, token, state=RunState.NEEDS_YOU.value)
-        if error.platform == "mailchimp":
+        if error.platform == "mailchimp" and isinstance(error, (Unauthorized, Gone)):
             connections.set_state(tx, run.shop_id, "gone" if isinstance(error, Gone) else "revoked")
         elif error.code in DEAD_TOKEN:
             shops.forget_tokens(tx, run.shop_id)

@@ -151,7 +151,7 @@ def _bar(title: str) -> Iterator[Any]:
 def _tell_preview(preview: dict[str, Any]) -> None:
     console.print(
         f"Preview: {preview['people']:,} customers and {preview['contacts_read']:,} contacts read;"
-        f" {preview['contact_writes']:,} contacts and {preview['consent_writes']:,} customers' consent would be written,"
+        f" {preview['contact_writes']:,} contacts and {preview['consent_writes']:,} customers' consent to be written,"
         f" {preview['conflicts']:,} conflicts (D1: Mailchimp wins)"
     )
 

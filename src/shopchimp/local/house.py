@@ -116,6 +116,7 @@ class House:
         if wait:
             done = subprocess.run(argv, env={**os.environ, **self.env}, capture_output=True, check=False)  # noqa: S603
             if done.returncode:
-                raise LocalError(f"{name} ended with {done.returncode}:\n{done.stderr.decode(errors='replace')[-2000:]}")
+                words = done.stderr.decode(errors="replace")[-2000:]
+                raise LocalError(f"{name} ended with {done.returncode}:\n{words}")
         else:
             self.processes.start(name, argv, env=self.env, ready_url=ready_url)

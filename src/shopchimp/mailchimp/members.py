@@ -104,7 +104,7 @@ def one(client: MailchimpClient, audience_id: str, subscriber_hash: str) -> Memb
 
 
 def batch(client: MailchimpClient, audience_id: str, bodies: Sequence[str], *, update_existing: bool) -> BatchResult:
-    """Write up to 500 contacts, each given as JSON. HTTP is 200 even when some are refused; both kinds are in the result."""
+    """Write up to 500 contacts, each given as JSON. HTTP is 200 even when some are refused; the result has both."""
     existing = "true" if update_existing else "false"
     body = f'{{"members":[{",".join(bodies)}],"update_existing":{existing},"sync_tags":false}}'.encode()
     answer = client.send(
@@ -150,7 +150,7 @@ def parse(item: dict[str, Any]) -> Member:
 
 
 def _time(value: object) -> datetime | None:
-    """Mailchimp's times are ISO 8601 with a zone; an empty string means it has none. An unreadable one counts as none."""
+    """Mailchimp's times are ISO 8601 with a zone; an empty string means none. An unreadable one counts as none."""
     if not isinstance(value, str) or not value:
         return None
     try:

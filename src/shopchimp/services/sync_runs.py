@@ -260,6 +260,8 @@ def _advance(
     if run.state == RunState.PREPARING and run.phase == "read_contacts":
         _begin_phase(run)
         if not run.cursor.get("fields_checked"):
+            with database.transaction() as tx:  # earlier previews are outdated by this one, and hold personal data
+                run_tables.forget_all(tx, run.shop_id, but=run.id)
             _check_fields(database, run, token, mailchimp)
         reading.start_bulk(database, run, token, shopify)
         reading.read_contacts(database, run, token, mailchimp, threads=gateways.connections)
@@ -305,7 +307,7 @@ def _next_phase(database: Database, run: Run, token: UUID, phase: str) -> None:
 
 
 def _check_fields(database: Database, run: Run, token: UUID, mailchimp: MailchimpClient) -> None:
-    """Which merge fields the audience lacks: shown in the preview, added after Start. One of another type is left out."""
+    """Which merge fields the audience lacks: shown in the preview, added after Start. A misfit is left out."""
     kinds = {tag: field.type for tag, field in audiences.merge_fields(mailchimp, run.audience_id).items()}
     field_map = FieldMap.from_json(run.options["field_map"])
     run.counts["missing_fields"] = [spec.tag for spec in field_map.missing(kinds)]

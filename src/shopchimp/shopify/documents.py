@@ -24,12 +24,6 @@ query BulkOperationById($id: ID!) {
 }
 """
 
-BULK_CANCEL = """\
-mutation BulkOperationCancel($id: ID!) {
-  bulkOperationCancel(id: $id) { bulkOperation { id status } userErrors { field message } }
-}
-"""
-
 # The text handed to BulkOperationRunQuery: edges and node only, an id on the parent, no variables.
 CUSTOMERS_IN_BULK = """\
 query BulkCustomers {
