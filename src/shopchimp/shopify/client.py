@@ -165,10 +165,11 @@ def throttle_wait(body: Mapping[str, Any]) -> float:
     try:
         cost = body["extensions"]["cost"]
         state = cost["throttleStatus"]
-        wanted = min(HEADROOM * float(cost["requestedQueryCost"]), float(state["maximumAvailable"]))
+        wanted = HEADROOM * float(cost["requestedQueryCost"])
+        wanted = min(wanted, float(state.get("maximumAvailable") or wanted))
         missing = wanted - float(state["currentlyAvailable"])
         rate = float(state["restoreRate"])
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return 2.0  # Shopify didn't say
     return min(max(missing / rate, 0.1), 60.0) if rate > 0 else 60.0
 

@@ -126,8 +126,15 @@ def test_of_several_errors_the_one_that_waiting_mends_goes_first(client: Shopify
 @pytest.mark.parametrize(
     ("cost", "wait"),
     [
-        ({"requestedQueryCost": 500, "throttleStatus": {"currentlyAvailable": 100, "restoreRate": 100.0}}, 4.0),
-        ({"requestedQueryCost": "500", "throttleStatus": {"currentlyAvailable": "450", "restoreRate": "50"}}, 1.0),
+        ({"requestedQueryCost": 500, "throttleStatus": {"currentlyAvailable": 100, "restoreRate": 100.0}}, 14.0),
+        ({"requestedQueryCost": "500", "throttleStatus": {"currentlyAvailable": "450", "restoreRate": "50"}}, 21.0),
+        (
+            {
+                "requestedQueryCost": 440,
+                "throttleStatus": {"maximumAvailable": 1000, "currentlyAvailable": 400, "restoreRate": 50},
+            },
+            12.0,
+        ),
         ({"requestedQueryCost": 10, "throttleStatus": {"currentlyAvailable": 2000, "restoreRate": 100}}, 0.1),
         ({"requestedQueryCost": 1000, "throttleStatus": {"currentlyAvailable": 0, "restoreRate": 1}}, 60.0),
         ({"requestedQueryCost": 1000, "throttleStatus": {"currentlyAvailable": 0, "restoreRate": 0}}, 60.0),
@@ -136,7 +143,7 @@ def test_of_several_errors_the_one_that_waiting_mends_goes_first(client: Shopify
         (None, 2.0),
     ],
 )
-def test_the_wait_for_the_bucket_is_exact_and_within_a_minute(cost: object, wait: float) -> None:
+def test_the_wait_for_the_bucket_is_enough_for_three_and_within_a_minute(cost: object, wait: float) -> None:
     assert throttle_wait({"extensions": {"cost": cost}}) == pytest.approx(wait)
     assert throttle_wait({"extensions": None}) == 2.0
 
