@@ -15,6 +15,7 @@ from shopchimp.db import plan
 from shopchimp.db import sync_runs as runs
 from shopchimp.db.sync_runs import LeaseLost
 from shopchimp.jobs import runs as engine
+from shopchimp.jobs import sweep
 from shopchimp.local.postgres import Postgres
 from shopchimp.mailchimp import members
 from shopchimp.services import planning, sync_runs, writing
@@ -131,6 +132,22 @@ def test_the_first_worker_may_not_store_while_its_successor_writes_the_same_chun
 def chunks(played: Stage, run_id: UUID, side: str) -> list[tuple[int, str, int]]:
     with played.database.transaction() as tx:
         return plan.pending_chunks(tx, run_id, side)
+
+
+def test_work_that_nobody_was_woken_for_is_found(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of Redis is lost, each wake-up too: the sweep does the work itself."""
+    lost: list[str] = []
+    monkeypatch.setattr(sweep, "wake", lambda: lost.append("wake-up"))
+    with stage(database_url, "--people", "100") as played:
+        sweeper = sweep.Sweeper(played.runtime, stop=played.stop)
+        sweeper.start()
+        run_id = sync_runs.make_preview(played.database, played.shop_id)
+        wait_for(lambda: played.run(run_id).state == "ready")
+        played.start(run_id)
+        wait_for(lambda: played.run(run_id).state == "done")
+        assert lost
+        played.stop.set()
+        sweeper._thread.join(10)  # it may be asking Postgres just now
 
 
 def test_a_slow_worker_keeps_its_lease(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
