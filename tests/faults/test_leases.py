@@ -229,6 +229,24 @@ def test_a_sync_of_many_slices_is_no_failure(database_url: str, monkeypatch: pyt
         assert (run.state, run.trouble) == ("done", None)
 
 
+def test_a_worker_that_is_killed_after_each_chunk_still_ends_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them gives the run back; what was done between the kills is progress all the same."""
+    monkeypatch.setattr(planning, "BATCH", 20)
+    monkeypatch.setattr(engine, "MAX_ATTEMPTS", 4)
+    with stage(database_url, "--people", "200") as played:
+        run_id = played.preview()
+        played.start(run_id)
+        todo = chunks(played, run_id, "contact")
+        assert len(todo) > 6
+        for number, action, _ in todo[:6]:
+            run, token = wait_for(lambda: claim(played, 0.1))
+            open_writer(played, run, token).contact_chunk(number, action)
+        wait_for(played.drain)
+        assert played.run(run_id).state == "done"
+
+
 def test_postgres_away_for_some_seconds_while_writing(
     database_url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
