@@ -176,18 +176,16 @@ def kept_fresh(*watches: ContactWatch | CustomerWatch) -> Iterator[None]:
         while not done.wait(FRESH):
             try:
                 for each in watches:
-                    if each.watch.wanted:
+                    if each.watch.wanted and not done.is_set():
                         each.look(FRESH)
             except (PlatformError, SQLAlchemyError) as error:
                 log.info("look_failed", error=type(error).__name__)  # the next batch looks for itself, and says so
 
-    keeper = threading.Thread(target=keep, name="watch", daemon=True)
-    keeper.start()
+    threading.Thread(target=keep, name="watch", daemon=True).start()
     try:
         yield
     finally:
-        done.set()
-        keeper.join(timeout=30)
+        done.set()  # a look under way ends by itself; nobody needs it any more, so nobody waits for it
 
 
 def forget(run_id: UUID) -> None:
