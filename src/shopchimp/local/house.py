@@ -99,7 +99,7 @@ class House:
             *self.plan.sandbox,
         ]  # fmt: skip
         argv = [sys.executable, "-m", "shopchimp.sandbox", *arguments]
-        ready = json.loads(self.processes.start("sandbox", argv, ready_line="{", timeout=300, restart=False))
+        ready = json.loads(self.processes.start("sandbox", argv, ready_line="{", timeout=900, restart=False))
         self.shopify_url, self.mailchimp_url = ready["shopify"], ready["mailchimp"]
         env.setdefault("SHOPCHIMP_SHOPIFY_URL", f"{self.shopify_url}/{{shop}}")
         env.setdefault("SHOPCHIMP_MAILCHIMP_LOGIN_URL", self.mailchimp_url)
