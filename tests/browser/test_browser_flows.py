@@ -308,4 +308,5 @@ def test_no_other_page_can_frame_the_app(embedded: Any, database: Any, admin: An
     house.connect(embedded.runtime, shop)
     src = f"{embedded.url}/activity?id_token={house.session_token()}"
     page = admin(src, origin="https://evil.example.com/", expect="frame-ancestors")
-    assert "Activity Logs" not in page.frame(name="app").content()
+    # the refused frame is Chromium's error page, which may have lost its name by now
+    assert not any("Activity Logs" in frame.content() for frame in page.frames)
