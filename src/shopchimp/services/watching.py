@@ -19,11 +19,9 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from shopchimp.db.plan import ConsentWrite, ContactWrite
 from shopchimp.domain.addresses import normalise
-from shopchimp.domain.errors import PlatformError
 from shopchimp.mailchimp import members
 from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.mailchimp.members import Member
@@ -178,8 +176,8 @@ def kept_fresh(*watches: ContactWatch | CustomerWatch) -> Iterator[None]:
                 for each in watches:
                     if each.watch.wanted and not done.is_set():
                         each.look(FRESH)
-            except (PlatformError, SQLAlchemyError) as error:
-                log.info("look_failed", error=type(error).__name__)  # the next batch looks for itself, and says so
+            except Exception as error:  # noqa: BLE001 - the process may be closing; a batch that needs it looks itself
+                log.info("look_failed", error=type(error).__name__)
 
     threading.Thread(target=keep, name="watch", daemon=True).start()
     try:
