@@ -40,11 +40,6 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is left out."""
-        return self == Filter()
-
 
 _OURS = ", ".join(f"a.{field.name}" for field in fields(Activity) if field.name not in {"name", "email"})
 _SELECT = f"""

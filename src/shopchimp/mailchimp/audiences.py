@@ -37,12 +37,6 @@ def all_audiences(client: MailchimpClient) -> list[Audience]:
     return [_audience(item) for item in body.get("lists", [])]
 
 
-def one_audience(client: MailchimpClient, audience_id: str) -> Audience:
-    """One audience as it is now; Gone when it was deleted (GET /lists/{list_id})."""
-    body = client.get(f"/lists/{audience_id}", "/lists/{list_id}", {"include_total_contacts": "true"})
-    return _audience(body)
-
-
 def merge_fields(client: MailchimpClient, audience_id: str) -> dict[str, MergeField]:
     """The audience's merge fields by tag (GET /lists/{list_id}/merge-fields)."""
     route = "/lists/{list_id}/merge-fields"

@@ -97,12 +97,6 @@ def changed_since(
     return _parsed(body.get("members"))
 
 
-def one(client: MailchimpClient, audience_id: str, subscriber_hash: str) -> Member:
-    """One contact by the MD5 of its lower-cased address; Rejected("mc_not_found") when it is not there."""
-    route = "/lists/{list_id}/members/{subscriber_hash}"
-    return parse(client.get(f"/lists/{audience_id}/members/{subscriber_hash}", route, {"fields": _FIELDS}))
-
-
 def batch(client: MailchimpClient, audience_id: str, bodies: Sequence[str], *, update_existing: bool) -> BatchResult:
     """Write up to 500 contacts, each given as JSON. HTTP is 200 even when some are refused; the result has both."""
     existing = "true" if update_existing else "false"

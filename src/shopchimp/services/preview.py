@@ -17,7 +17,6 @@ from shopchimp.db.sync_runs import Run
 from shopchimp.domain.causes import cause
 from shopchimp.services import words
 
-OPEN_STATES = frozenset({"preparing", "ready"})
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 CSV_COLUMNS = (
     "email", "name", "shopify_customer_id", "what", "direction", "rule", "why",
@@ -56,11 +55,6 @@ class Preview:
     def consent_changes(self) -> int:
         """People whose consent would change on either side."""
         return sum(self.by_kind.get(kind, 0) for kind in words.CONSENT_KINDS)
-
-    @property
-    def consent_rules(self) -> tuple[RuleCount, ...]:
-        """The rules that write consent, the largest first."""
-        return tuple(rule for rule in self.by_rule if rule.write)
 
     def is_expired(self, now: datetime | None = None) -> bool:
         """Whether too long has passed since the preview was made for it to be started."""

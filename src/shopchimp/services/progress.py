@@ -13,13 +13,13 @@ from shopchimp.db.run_reports import SideProgress
 from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
 from shopchimp.services import words
+from shopchimp.services.sync_runs import LATER
 
 RATE_WINDOW = timedelta(minutes=2)
 ESTIMATE_AFTER = timedelta(seconds=30)
 ESTIMATE_FROM = 0.05
 READING = ("read_contacts", "read_customers", "plan")
 WRITING = {"contacts": ("contact", "contact_writes"), "consent": ("customer", "consent_writes")}  # side, plan's count
-LATER = ("products", "customers", "orders", "carts", "promo_codes", "live")
 CONTACTS_A_PAGE = 1000
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from shopchimp.db import notes, shops
 from shopchimp.db.session import Database
 from shopchimp.domain.consent import Policy
-from shopchimp.domain.fields import FieldMap, InvalidFieldMap
+from shopchimp.domain.fields import DEFAULT_TAG, FieldMap, InvalidFieldMap
 
 
 class InvalidSettings(ValueError):
@@ -28,7 +28,7 @@ class ShopSettings:
 
     conflict_policy: str | None = None
     sync_non_subscribed: bool = True
-    tag: str = "Shopify"
+    tag: str = DEFAULT_TAG
     field_map: FieldMap = FieldMap.default()  # noqa: RUF009 - frozen
 
     def to_json(self) -> dict[str, Any]:

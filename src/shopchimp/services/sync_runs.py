@@ -48,20 +48,8 @@ class RunState(StrEnum):
     EXPIRED = "expired"
 
 
-PHASES = (
-    "read_contacts",
-    "read_customers",
-    "plan",
-    "contacts",
-    "consent",
-    "products",
-    "customers",
-    "orders",
-    "carts",
-    "promo_codes",
-    "live",
-)
-LATER = frozenset({"products", "customers", "orders", "carts", "promo_codes", "live"})  # join in later versions
+LATER = ("products", "customers", "orders", "carts", "promo_codes", "live")  # join in later versions
+PHASES = ("read_contacts", "read_customers", "plan", "contacts", "consent", *LATER)
 ENDED = frozenset({RunState.DONE, RunState.CANCELLED, RunState.FAILED, RunState.EXPIRED})
 
 

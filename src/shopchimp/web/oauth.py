@@ -20,21 +20,17 @@ from shopchimp.runtime import Runtime
 from shopchimp.services import connection, installation
 from shopchimp.shopify import signatures
 from shopchimp.shopify.domains import admin_app_url, shop_domain
+from shopchimp.web import deps
 
 log = structlog.get_logger()
 router = APIRouter(include_in_schema=False)
 COOKIE = "shopchimp_install"
 
 
-def _runtime(request: Request) -> Runtime:
-    found: Runtime = request.app.state.runtime
-    return found
-
-
 @router.get("/auth/shopify")
 def begin_install(request: Request, shop: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Send the browser to Shopify's grant page. Installs start at Shopify, so the query has to be signed by it."""
-    runtime = _runtime(request)
+    runtime = deps.runtime(request)
     if not _is_signed(request, runtime):
         return _message("This link isn't from Shopify", "Open shopchimp from your Shopify admin.", 401)
     browser = token_urlsafe(32)
@@ -52,7 +48,7 @@ def begin_install(request: Request, shop: Annotated[str, Query(max_length=200)] 
 @router.get("/auth/shopify/callback")
 def finish_install(request: Request, code: str = "", state: str = "", shop: str = "") -> Response:
     """Shopify grants access: signature, state and browser are checked before the code is redeemed."""
-    runtime = _runtime(request)
+    runtime = deps.runtime(request)
     if not _is_signed(request, runtime):
         return _message("This link isn't from Shopify", "Open shopchimp from your Shopify admin.", 401)
     browser = request.cookies.get(f"__Host-{COOKIE}") or request.cookies.get(COOKIE)
@@ -73,7 +69,7 @@ def finish_install(request: Request, code: str = "", state: str = "", shop: str 
 @router.get("/auth/mailchimp/callback")
 def finish_mailchimp(request: Request, code: str = "", state: str = "", error: str = "") -> Response:
     """Mailchimp sends the merchant back: the state tells the shop, the code becomes the account's token."""
-    runtime = _runtime(request)
+    runtime = deps.runtime(request)
     domain = connection.began_for(runtime.gateways, state) if state else None
     if domain is None:
         return _message("This link was used or is too old", "Start again from the connect page of shopchimp.", 400)
