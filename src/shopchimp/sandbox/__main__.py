@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from shopchimp.sandbox.courier import DEFAULT_RETRY_SCALE, Courier
 from shopchimp.sandbox.faults import Traffic
 from shopchimp.sandbox.loaders import from_cdnow, from_shopify_csv
 from shopchimp.sandbox.mailchimp import MailchimpSandbox
@@ -28,12 +29,15 @@ def main() -> None:
     _fill(given, shopify, mailchimp)
     gc.freeze()  # the people stay: no collection needs to look at them again
     gc.enable()
+    courier = Courier(retry_scale=given.webhook_retry_scale)
+    shopify.courier = mailchimp.courier = courier
     recorder = Recorder(given.record) if given.record else None
     latency = {"latency_ms": given.latency_ms, "batch_latency_ms": given.batch_latency_ms, "recorder": recorder}
     serve(
         Traffic(shopify, **latency),
         Traffic(mailchimp, **latency),
         shopify,
+        courier,
         host=given.host,
         shopify_port=given.shopify_port,
         mailchimp_port=given.mailchimp_port,
@@ -93,6 +97,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--plan", choices=list(PLANS), default="plus")
     parser.add_argument("--latency-ms", type=float, default=0)
     parser.add_argument("--batch-latency-ms", type=float)
+    scale = f"real gaps between the tries of a webhook times this (default {DEFAULT_RETRY_SCALE})"
+    parser.add_argument("--webhook-retry-scale", type=float, default=DEFAULT_RETRY_SCALE, help=scale)
     parser.add_argument("--app-url", default="", help="where the app is: OAuth returns there, the admin frames it")
     parser.add_argument("--api-key", default="sandbox-shopify-key")
     parser.add_argument("--api-secret", default="sandbox-shopify-secret-for-this-machine-only")

@@ -1,5 +1,6 @@
 """The `/_sandbox/` routes, the same on both ports: look, count, break things, edit as somebody else."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -7,18 +8,22 @@ from typing import Any, Final
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shopchimp.sandbox.courier import Courier
 from shopchimp.sandbox.faults import BadRuleError, Rule, Traffic, read_body
 
 PREFIX: Final = "/_sandbox/"
 LINES_A_PIECE: Final = 1000
+EDITS_AT_A_TIME: Final = 200
 
 
 class Control:
     """An ASGI application for the paths under `/_sandbox/`."""
 
-    def __init__(self, traffic: Sequence[Traffic]) -> None:
+    def __init__(self, traffic: Sequence[Traffic], courier: Courier | None = None) -> None:
         self._traffic = {each.platform.name: each for each in traffic}
+        courier = courier or Courier()
         self._reads: dict[str, Callable[[], Mapping[str, Any]]] = {"calls": self._calls, "faults": self._faults}
+        self._reads["webhooks"] = courier.report
         self._streams: dict[str, Callable[[Traffic], Iterable[Mapping[str, Any]]]] = {
             "state": lambda each: each.platform.state(),
             "writes": lambda each: each.platform.writes(),
@@ -29,6 +34,7 @@ class Control:
             "latency": self._set_latency,
             "edit": lambda given: self._one(given).platform.edit(given),
             "revoke": self._revoke,
+            "webhooks": courier.change,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +48,9 @@ class Control:
             try:
                 await _json(send, 200, self._posts[name](orjson.loads(body or b"{}")))
             except (BadRuleError, LookupError, ValueError, TypeError) as error:
-                await _json(send, 400, {"error": f"{type(error).__name__}: {error}"})
+                await _json(send, 400, {"error": _words(error)})
+        elif scope["method"] == "POST" and name == "edits":
+            await _json(send, 200, await self._edits(orjson.loads(await read_body(receive) or b"{}")))
         else:
             await _json(send, 404, {"error": f"no control route {scope['method']} {scope['path']}"})
 
@@ -97,6 +105,18 @@ class Control:
                 each.latency(ms, None if batch_ms is None else float(batch_ms))
         return {"ms": ms, "batch_ms": batch_ms}
 
+    async def _edits(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Many edits in order, each like one of `edit`; those that fail are named by their place, the rest is done."""
+        failed = []
+        for number, each in enumerate(given.get("edits", ())):
+            try:
+                self._one(each).platform.edit(each)
+            except (LookupError, ValueError, TypeError) as error:
+                failed.append({"number": number, "error": _words(error)})
+            if number % EDITS_AT_A_TIME == EDITS_AT_A_TIME - 1:
+                await asyncio.sleep(0)  # calls of the app are answered in between
+        return {"done": len(given.get("edits", ())) - len(failed), "failed": failed}
+
     def _revoke(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         self._one(given).platform.revoke()
         return {"revoked": given["platform"]}
@@ -113,6 +133,10 @@ def with_control(app: ASGIApp, control: Control) -> ASGIApp:
         await chosen(scope, receive, send)
 
     return port
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 async def _json(send: Send, status: int, content: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shopchimp.sandbox.control import Control, with_control
+from shopchimp.sandbox.courier import Courier
 from shopchimp.sandbox.faults import Traffic
 from shopchimp.sandbox.shopify.app import OWN_CONTROL, ShopifySandbox
 
@@ -30,10 +31,17 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    shopify: Traffic, mailchimp: Traffic, shop: ShopifySandbox, *, host: str, shopify_port: int, mailchimp_port: int
+    shopify: Traffic,
+    mailchimp: Traffic,
+    shop: ShopifySandbox,
+    courier: Courier,
+    *,
+    host: str,
+    shopify_port: int,
+    mailchimp_port: int,
 ) -> None:
     """Listen, say so in one JSON line on stdout, and serve."""
-    control = Control([shopify, mailchimp])
+    control = Control([shopify, mailchimp], courier)
     sockets = _listen(host, shopify_port), _listen(host, mailchimp_port)
     urls = [f"http://{host}:{each.getsockname()[1]}" for each in sockets]
     shop.base_url = urls[0]

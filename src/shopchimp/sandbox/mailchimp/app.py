@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from shopchimp.sandbox.courier import Courier
 from shopchimp.sandbox.faults import read_body
 from shopchimp.sandbox.mailchimp import lists, member_list, members, merge_fields, pages, webhooks
 from shopchimp.sandbox.mailchimp.account import Account
@@ -93,6 +94,7 @@ class MailchimpSandbox:
         self.account = Account(seed=seed, secret=client_secret, writes=writes or WriteLog(), clock=clock)
         registered = frozenset({f"{app_url.rstrip('/')}/auth/mailchimp/callback"} if app_url else ())
         self.oauth = OAuth(self.account, client_id=client_id, client_secret=client_secret, redirect_uris=registered)
+        self.courier: Courier | None = None  # set later; without one nobody is told of changes
         self._seeding = Seeding(self.account, double_optin=double_optin)
 
     def add(self, person: Person) -> None:

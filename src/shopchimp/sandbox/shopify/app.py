@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from shopchimp.sandbox.courier import Courier
 from shopchimp.sandbox.faults import read_body
 from shopchimp.sandbox.people import Person
 from shopchimp.sandbox.recording import WriteLog
@@ -61,6 +62,7 @@ class ShopifySandbox:
             domain: open_shop(domain, app, clock=clock, plan=plan, seed=seed, log=self.log) for domain in domains
         }
         self.main = next(iter(self.shops.values()))
+        self.courier: Courier | None = None  # set later; without one nobody is told of changes
         self.base_url = ""  # set when the port is known: where result files are fetched
 
     def add(self, person: Person, domain: str | None = None) -> None:
