@@ -12,8 +12,19 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import Engine
 
 
-def _dumps(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def dumps(value: Any) -> str:
+    """JSON as Postgres takes it: jsonb keeps every character but NUL."""
+    found = orjson.dumps(value).decode()
+    return orjson.dumps(without_nul(value)).decode() if "\\u0000" in found else found
+
+
+def without_nul(value: Any) -> Any:
+    """The same without NUL characters: one person's must not stop everybody's sync."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {without_nul(name): without_nul(part) for name, part in value.items()}
+    return [without_nul(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 class Database:
@@ -27,7 +38,7 @@ class Database:
             pool_timeout=3,
             pool_pre_ping=True,
             hide_parameters=True,  # an exception that ends in some log holds no addresses
-            json_serializer=_dumps,
+            json_serializer=dumps,
             json_deserializer=orjson.loads,
             connect_args={
                 "application_name": application,

@@ -52,6 +52,8 @@ class Reason(StrEnum):
     NEEDS_CONFIRMATION = "needs_confirmation"
     REFUSED = "refused"
     NON_SUBSCRIBED_OFF = "non_subscribed_off"
+    BOUNCED = "bounced"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)

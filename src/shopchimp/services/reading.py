@@ -13,11 +13,10 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-import orjson
 import psycopg.errors
 
 from shopchimp.db import run_tables, sync_runs
-from shopchimp.db.session import Database
+from shopchimp.db.session import Database, dumps, without_nul
 from shopchimp.db.sync_runs import Run
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.errors import Unavailable
@@ -115,29 +114,14 @@ def _store_page(database: Database, run: Run, token: UUID, page: Sequence[Member
 def _contact_row(run_id: str, member: Member) -> tuple[Any, ...]:
     return (
         run_id,
-        normalise(_clean(member.email)) or f"contact:{member.contact_id}",  # some have a phone number only
-        _clean(member.email),
+        normalise(without_nul(member.email)) or f"contact:{member.contact_id}",  # some have a phone number only
+        without_nul(member.email),
         member.contact_id,
         member.status,
         member.opted_in_at,
         member.changed_at,
-        _json(member.merge_fields),
+        dumps(member.merge_fields),
     )
-
-
-def _json(value: Any) -> str:
-    """For a jsonb column, which takes every character but NUL."""
-    text = orjson.dumps(value).decode()
-    return orjson.dumps(_clean(value)).decode() if "\\u0000" in text else text
-
-
-def _clean(value: Any) -> Any:
-    """The same without NUL characters: Postgres keeps none, and one person's must not stop everybody's sync."""
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, dict):
-        return {_clean(name): _clean(part) for name, part in value.items()}
-    return [_clean(part) for part in value] if isinstance(value, list) else value
 
 
 def read_customers(
@@ -195,7 +179,7 @@ def _store_lines(database: Database, run: Run, token: UUID, lines: Iterator[dict
 def _customer_row(run_id: str, node: dict[str, Any]) -> tuple[Any, ...]:
     customer_id = int(str(node["id"]).rsplit("/", 1)[-1])
     email = node.get("defaultEmailAddress") or {}
-    address = _clean(email.get("emailAddress")) or None
+    address = without_nul(email.get("emailAddress")) or None
     fields = {
         "first_name": node.get("firstName"),
         "last_name": node.get("lastName"),
@@ -210,5 +194,5 @@ def _customer_row(run_id: str, node: dict[str, Any]) -> tuple[Any, ...]:
         email.get("marketingState") or "NOT_SUBSCRIBED",
         email.get("marketingOptInLevel"),
         parse_time(email.get("marketingUpdatedAt")),
-        _json(fields),
+        dumps(fields),
     )

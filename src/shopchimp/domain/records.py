@@ -1,0 +1,81 @@
+"""A customer, a contact and the person that joins them, as the domain sees them: read, parsed, nothing decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shopchimp.domain.consent import ContactConsent, CustomerConsent, CustomerState, Known
+from shopchimp.domain.outcomes import Intent
+from shopchimp.domain.sms import ContactSms, CustomerSms, KnownSms
+
+Choices = tuple[str, str | None, str, str | None]
+"""A pair of choices as stored: the customer's state and time, the contact's status and opt-in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer as read from Shopify; `fields` are first_name, last_name, phone, default_address."""
+
+    id: int
+    key: str
+    email: str | None
+    consent: CustomerConsent
+    fields: Mapping[str, Any]
+    tags: tuple[str, ...] = ()
+    sms: CustomerSms | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A contact as read from Mailchimp; `tags` None means they were not asked for."""
+
+    id: str
+    key: str
+    email: str
+    consent: ContactConsent
+    merge_fields: Mapping[str, Any]
+    tags: tuple[str, ...] | None = None
+    sms: ContactSms | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is stored about a person when a look begins; a person never seen has known nothing on either side."""
+
+    key: str
+    known: Known
+    intent: Intent | None = None
+    id: int | None = None
+    customer_id: int | None = None
+    reason: str | None = None
+    fields: Mapping[str, Any] | None = None
+    intended: Mapping[str, Any] | None = None
+    tags: tuple[str, ...] | None = None
+    sms: KnownSms | None = None
+    dropped: Choices | None = None
+    opted_out_at: datetime | None = None
+
+    @property
+    def is_customer(self) -> bool:
+        """Whether the person was a customer when we last looked."""
+        return self.known.customer is not CustomerState.ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both sides of one address as they are now.
+
+    `customer` is the customer who has this address now. `gone_to` is the customer who had it when we last looked and
+    has another one now (or none); `gone_contact` tells whether the audience has a contact with that other address.
+    `owner` is another address under which we still keep this customer.
+    """
+
+    key: str
+    customer: Customer | None = None
+    contact: Contact | None = None
+    gone_to: Customer | None = None
+    gone_contact: bool = False
+    owner: str | None = None
