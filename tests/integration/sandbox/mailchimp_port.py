@@ -47,6 +47,7 @@ class Api:
 
     def __init__(self, people: int = 0, **options: Any) -> None:
         self.clock = Clock()
+        options.setdefault("hook_validation", False)
         self.sandbox = MailchimpSandbox(client_id=CLIENT_ID, client_secret=CLIENT_SECRET, clock=self.clock, **options)
         for person in generate(people, 1):
             self.sandbox.add(person)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shopchimp.sandbox.mailchimp.announcing import FORM, ORDINARY, Glimpse, Why, form, notices
 from shopchimp.sandbox.mailchimp.audience import Audience, Member
 from shopchimp.sandbox.mailchimp.clock import written
-from shopchimp.sandbox.mailchimp.render import consent, durable, profile
+from shopchimp.sandbox.mailchimp.hooks import Courier, Headers
+from shopchimp.sandbox.mailchimp.render import consent, durable, profile, texts
 from shopchimp.sandbox.mailchimp.wire import not_found
 from shopchimp.sandbox.recording import WriteLog
 
@@ -33,12 +35,16 @@ class Switches:
     consent: str = "auto"  # how /oauth2/authorize behaves: auto, ask, deny
     disabled: bool = False  # every call answers 403 User Disabled
     role: str = "owner"  # `viewer` may not write: 403 Forbidden
+    sign_hooks: bool = True  # new webhooks have a secret
+    hook_validation: bool = True  # a new webhook's URL must answer a GET
+    sms_programme: str = "approved"  # one of sms.PROGRAMMES; `404`: the undocumented endpoint is not there
 
 
 class Account:
     def __init__(self, *, seed: int, secret: str, writes: WriteLog, clock: Callable[[], float] = time.time) -> None:
         self.switches = Switches()
         self.audiences: dict[str, Audience] = {}
+        self.courier: Courier | None = None  # None: webhooks are kept and not sent
         self.writes = writes
         self._seed, self._secret, self._clock = seed, secret, clock
         self._generation = 0
@@ -87,13 +93,56 @@ class Account:
         key = f"{self._seed} {self._generation} {self._secret}".encode()
         return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()[:16]
 
-    # What the app wrote
+    # What the app wrote, and who hears of it
+
+    def wrote(
+        self,
+        audience: Audience,
+        member: Member,
+        kinds: frozenset[str],
+        before: Glimpse | None,
+        *,
+        why: Why = ORDINARY,
+        quiet: bool = False,
+    ) -> None:
+        """A call of the API had this effect. `before` is None where the contact is new."""
+        if not kinds:
+            return
+        if member.status == "pending" and "consent" in kinds and (before is None or before.status != "pending"):
+            # Mailchimp mails a confirmation; asked again for the same it does not (release note 2020-08-19).
+            member.put("confirmation_mails", member.get("confirmation_mails", 0) + 1)
+        self.log(audience, member, kinds)
+        if not quiet:
+            self.announce(audience, member, before, source="api", why=why)
+
+    def announce(
+        self, audience: Audience, member: Member, before: Glimpse | None, *, source: str, why: Why = ORDINARY
+    ) -> None:
+        """Tell the webhooks of the audience that want to hear of such a change from such a source."""
+        if self.courier is None or not audience.webhooks:
+            return
+        fired_at = self.now()
+        for kind, data in notices(audience, member, before, why):
+
+            def made(kind: str = kind, data: dict[str, Any] = data) -> tuple[Headers, bytes]:
+                return FORM, form(kind, fired_at, data)
+
+            for hook in audience.webhooks.values():
+                if hook.wants(kind, source):
+                    self.courier.post(
+                        platform="mailchimp",
+                        topic=kind,
+                        url=hook.url,
+                        make=made,
+                        sign=hook.signer(self._clock),
+                        on_gone=hook.switch_off,
+                    )
 
     def log(self, audience: Audience, member: Member, kinds: frozenset[str]) -> None:
         """One line for each kind of content that a call really changed."""
         if not self.writes.enabled:
             return
-        key = member.email.lower()
+        key = member.email.lower() or (member.sms.phone if member.sms else "")
         if "contact" in kinds:
             self.writes.add("contact", key, {"audience": audience.name, **profile(audience, member)})
         if "consent" in kinds:
@@ -101,12 +150,14 @@ class Account:
         if "tags" in kinds:
             tags = sorted(audience.tags_of(member))
             self.writes.add("tags", key, {"audience": audience.name, "tags": tags})
+        if "sms" in kinds:
+            self.writes.add("sms", key, {"audience": audience.name, "sms": texts(member)})
         if "forgotten" in kinds:
             self.writes.add("forgotten", key, {"audience": audience.name})
 
     def state(self) -> Iterator[dict[str, Any]]:
         for audience in sorted(self.audiences.values(), key=lambda each: each.name):
-            for member in sorted(audience, key=lambda each: each.email.lower()):
+            for member in sorted(audience, key=lambda each: (each.email.lower(), each.number)):
                 if audience.by_number(member.number) is member:  # not forgotten while we are being read
                     yield {"audience": audience.name, **durable(audience, member)}
 

@@ -13,13 +13,13 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from shopchimp.sandbox.courier import Courier
 from shopchimp.sandbox.faults import read_body
-from shopchimp.sandbox.mailchimp import lists, member_list, members, merge_fields, pages, webhooks
+from shopchimp.sandbox.mailchimp import contacts, lists, member_list, members, merge_fields, page_forms, pages, webhooks
 from shopchimp.sandbox.mailchimp.account import Account
 from shopchimp.sandbox.mailchimp.batch_subscribe import batch_subscribe
 from shopchimp.sandbox.mailchimp.editing import edit
 from shopchimp.sandbox.mailchimp.fields import chosen
+from shopchimp.sandbox.mailchimp.hooks import Courier
 from shopchimp.sandbox.mailchimp.oauth import OAuth, Refused, consent_page
 from shopchimp.sandbox.mailchimp.seeding import Seeding
 from shopchimp.sandbox.mailchimp.wire import DEEPEST_PATH, JSON_TYPE, Call, Problem, Routes, general, triggered
@@ -35,6 +35,7 @@ CONNECTION_LIMIT: Final = 10
 _MEMBER: Final = "/lists/{list_id}/members/{subscriber_hash}"
 _FIELD: Final = "/lists/{list_id}/merge-fields/{merge_id}"
 _HOOK: Final = "/lists/{list_id}/webhooks/{webhook_id}"
+_CONTACT: Final = "/audiences/{audience_id}/contacts/{contact_id}"
 # A handler that answers None answers 204. Batches, stores and reports join here in later issues.
 API: Final[Routes[Handler]] = Routes(
     {
@@ -65,6 +66,15 @@ API: Final[Routes[Handler]] = Routes(
         f"GET {_HOOK}": webhooks.one,
         f"PATCH {_HOOK}": webhooks.patch,
         f"DELETE {_HOOK}": webhooks.delete,
+        "GET /lists/{list_id}/sms-program": contacts.sms_programme,
+        "GET /audiences": contacts.audiences,
+        "GET /audiences/{audience_id}": contacts.audience,
+        "GET /audiences/{audience_id}/contacts": contacts.listing,
+        "POST /audiences/{audience_id}/contacts": contacts.post,
+        f"GET {_CONTACT}": contacts.one,
+        f"PATCH {_CONTACT}": contacts.patch,
+        f"POST {_CONTACT}/actions/archive": contacts.put_away,
+        f"POST {_CONTACT}/actions/forget": contacts.forget,
     }
 )
 _OAUTH: Final = frozenset({"GET /oauth2/authorize", "POST /oauth2/token", "GET /oauth2/metadata"})
@@ -73,7 +83,10 @@ _HTML: Final = b"text/html; charset=utf-8"
 
 
 class MailchimpSandbox:
-    """Fill it with `add(person)` for everybody, then `finish()`. An `app_url` fixes the one redirect_uri allowed."""
+    """Fill it with `add(person)` for everybody, then `finish()`. An `app_url` fixes the one redirect_uri allowed.
+
+    Webhooks are sent once `courier` is set. `sms_programme` is one of approved, pending, none and 404.
+    """
 
     name = "mailchimp"
     connection_limit: int | None = CONNECTION_LIMIT
@@ -88,14 +101,26 @@ class MailchimpSandbox:
         app_url: str | None = None,
         seed: int = 1,
         double_optin: bool = False,
+        hook_validation: bool = True,
+        sms_programme: str = "approved",
         writes: WriteLog | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.account = Account(seed=seed, secret=client_secret, writes=writes or WriteLog(), clock=clock)
+        self.account.switches.hook_validation = hook_validation
+        edit(self.account, {"sms_programme": sms_programme})
         registered = frozenset({f"{app_url.rstrip('/')}/auth/mailchimp/callback"} if app_url else ())
         self.oauth = OAuth(self.account, client_id=client_id, client_secret=client_secret, redirect_uris=registered)
-        self.courier: Courier | None = None  # set later; without one nobody is told of changes
         self._seeding = Seeding(self.account, double_optin=double_optin)
+
+    @property
+    def courier(self) -> Courier | None:
+        """Set later; without one nobody is told of changes."""
+        return self.account.courier
+
+    @courier.setter
+    def courier(self, courier: Courier | None) -> None:
+        self.account.courier = courier
 
     def add(self, person: Person) -> None:
         self._seeding.add(person)
@@ -134,26 +159,43 @@ class MailchimpSandbox:
         if scope["type"] != "http":
             return
         body = await read_body(receive) or b""
-        status, headers, content = self.respond(scope, body)
+        status, headers, content = await self._respond_asking(scope, body)
         if status != 204:
             headers = [*headers, (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def respond(self, scope: Scope, body: bytes) -> Reply:
+    async def _respond_asking(self, scope: Scope, body: bytes) -> Reply:
+        """A webhook's URL is asked while others are served; then the call is taken up again from its beginning."""
+        reached: dict[str, bool] | None = {} if self.account.switches.hook_validation else None
+        while True:
+            try:
+                return self.respond(scope, body, reached)
+            except webhooks.UrlToAskError as wanted:
+                reached = {**(reached or {}), wanted.url: await webhooks.answers(wanted.url)}
+
+    def respond(self, scope: Scope, body: bytes, reached: Mapping[str, bool] | None = None) -> Reply:
+        """Without `reached`, which says what webhook URLs answered, no URL needs to answer."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         path = scope["path"]
         try:
             if path == ROOT or path.startswith(f"{ROOT}/"):
-                return self._api(scope, headers, query, body)
+                return self._api(scope, headers, query, body, reached)
             if path.startswith("/oauth2/"):
                 return self._oauth(scope, headers, query, body)
             return self._page(scope["method"], path, query, body)
         except Problem as problem:
             return problem.status, problem.headers(), problem.document()
 
-    def _api(self, scope: Scope, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
+    def _api(
+        self,
+        scope: Scope,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        body: bytes,
+        reached: Mapping[str, bool] | None,
+    ) -> Reply:
         if "x-trigger-error" in headers:
             raise triggered(headers["x-trigger-error"])
         self._admit(headers)
@@ -176,7 +218,7 @@ class MailchimpSandbox:
             raise general("forbidden")
         template, names, handler = methods[method]
         found = dict(zip(names, map(unquote, values), strict=True))
-        call = Call(method, template, found, query, body, _base_url(scope, headers))
+        call = Call(method, template, found, query, body, _base_url(scope, headers), reached)
         answer = handler(self.account, call)
         return (204, [], b"") if answer is None else (200, [(b"content-type", JSON_TYPE)], orjson.dumps(answer))
 
@@ -216,9 +258,9 @@ class MailchimpSandbox:
                 content = pages.contacts(self.account, list_id, query)
             case "GET", ["contacts", list_id, key]:
                 content = pages.contact(self.account, list_id, key)
-            case "POST", ["contacts", list_id, key]:
+            case "POST", ["contacts", list_id, *key] if len(key) < 2:
                 try:
-                    there = pages.change(self.account, list_id, key, body)
+                    there = page_forms.submit(self.account, list_id, key[0] if key else None, body)
                 except (KeyError, ValueError) as error:
                     raise Problem(400, "Bad Request", str(error)) from error
                 return 303, [(b"location", there.encode())], b""

@@ -12,10 +12,18 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any, Final
 
+from shopchimp.sandbox.mailchimp.hooks import Hook
 from shopchimp.sandbox.mailchimp.ordered import OrderedNumbers
+from shopchimp.sandbox.mailchimp.sms import Sms, phone_digest
 
 STATUSES: Final = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived")
 MERGE_FIELD_LIMIT: Final = 30
+# Contacts with a phone and no address. `/lists/.../members` does not show them, which is UNVERIFIED.
+SMS_ONLY: Final = "sms_only"
+SMS_ARCHIVED: Final = "sms_archived"
+WITHOUT_ADDRESS: Final = frozenset({SMS_ONLY, SMS_ARCHIVED})
+_UNLISTED: Final = WITHOUT_ADDRESS | {"archived"}
+_ORDERS: Final = (*STATUSES, *sorted(WITHOUT_ADDRESS), "")
 
 # Bits of Member.flags
 VIP: Final = 1
@@ -41,9 +49,11 @@ class Member:
     signup_at: int = 0  # 0: empty, as the API shows it
     opt_at: int = 0
     changed_at: int = 0
+    created_at: int = 0
     change: int = 0
     flags: int = 0
     source: str = "API - Generic"
+    sms: Sms | None = None
     extra: dict[str, Any] | None = None  # language, ips, location, interests, unsubscribe_reason ...
 
     @property
@@ -75,6 +85,11 @@ def digest_of(email: str) -> bytes:
     return md5(email.strip().lower().encode(), usedforsecurity=False).digest()
 
 
+def digest_of_phone(phone: str) -> bytes:
+    """What stands in for the address of a contact that has none."""
+    return md5(f"sms:{phone}".encode(), usedforsecurity=False).digest()
+
+
 class Audience:
     """Members, merge fields, tags and webhooks of one list. `now` is the account's clock in whole seconds."""
 
@@ -87,14 +102,15 @@ class Audience:
         self.by_tag: dict[str, MergeField] = {}
         self.tag_ids: dict[str, int] = {}
         self.tag_names: dict[int, str] = {}
-        self.webhooks: dict[str, dict[str, Any]] = {}  # delivered from a later issue on
+        self.webhooks: dict[str, Hook] = {}
         self.events: dict[int, list[dict[str, Any]]] = {}
         self.forgotten: set[bytes] = set()
         self.last_subscribed_at = self.last_unsubscribed_at = 0
         self._members: list[Member | None] = []
         self._by_digest: dict[bytes, Member] = {}
-        self._created = {status: OrderedNumbers() for status in (*STATUSES, "")}
-        self._changed = {status: OrderedNumbers() for status in (*STATUSES, "")}
+        self._by_phone: dict[str, Member] = {}  # by the SHA-256 that the API's paths take
+        self._created = {status: OrderedNumbers() for status in _ORDERS}
+        self._changed = {status: OrderedNumbers() for status in _ORDERS}
         self._change_member = array("I", (0,))
         self._change_time = array("q", (0,))
         self._sorted: dict[tuple[str, str], tuple[tuple[int, int], list[Member]]] = {}
@@ -107,6 +123,20 @@ class Audience:
 
     def by_digest(self, digest: bytes) -> Member | None:
         return self._by_digest.get(digest)
+
+    def by_phone(self, phone: str) -> Member | None:
+        return self._by_phone.get(phone_digest(phone))
+
+    def by_phone_digest(self, digest: str) -> Member | None:
+        return self._by_phone.get(digest)
+
+    def by_contact_id(self, key: str) -> Member | None:
+        """Upper and lower case both occur in the contract's examples."""
+        try:
+            number = int(key, 16) if len(key) == 32 else -1
+        except ValueError:
+            return None
+        return self.by_number((number - _ID_OFFSET) * _ID_INVERSE % _ID_SPACE) if number >= 0 else None
 
     def by_number(self, number: int) -> Member | None:
         return self._members[number] if 0 <= number < len(self._members) else None
@@ -152,6 +182,25 @@ class Audience:
         owner = self._change_member
         return [self._known(owner[change]) for change in self._changed[status].cut(start, stop)]
 
+    def walk(self, start: int | None, *, by_change: bool, backwards: bool) -> Iterator[tuple[int, Member]]:
+        """Everybody from a place on, archived ones and those without an address too, each with their place.
+
+        By number, or by last change: there, what was changed again since is found at its newest place only.
+        """
+        last = (len(self._change_time) if by_change else len(self._members)) - 1
+        if backwards:
+            places = range(last if start is None else min(start, last), -1, -1)
+        else:
+            places = range(start or 0, last + 1)
+        for place in places:
+            member = self.by_number(self._change_member[place] if by_change else place)
+            if member is not None and (not by_change or member.change == place):
+                yield place, member
+
+    def place_after(self, changed_at: int) -> int:
+        """The first place in the order of changes that is later than a time."""
+        return bisect_right(self._change_time, changed_at)
+
     def sorted_by(self, status: str, name: str, key: Callable[[Member], int]) -> list[Member]:
         """Those of this status by another time of theirs. Sorted once, as long as nobody changes: a reader pages it."""
         version = (len(self._change_time), len(self._by_digest))
@@ -171,7 +220,7 @@ class Audience:
 
     def add(self, email: str, status: str, digest: bytes) -> Member:
         """A new member, not yet part of the order of changes: `touch` it when it is complete."""
-        member = Member(number=len(self._members), email=email, digest=digest, status=status)
+        member = Member(number=len(self._members), email=email, digest=digest, status=status, created_at=self.now())
         self._members.append(member)
         self._by_digest[digest] = member
         self._enter(self._created, status, member.number)
@@ -202,23 +251,32 @@ class Audience:
             self._by_digest[digest] = member
         member.email, member.digest = email, digest
 
+    def set_sms(self, member: Member, sms: Sms | None) -> None:
+        if member.sms is not None:
+            self._by_phone.pop(phone_digest(member.sms.phone), None)
+        if sms is not None:
+            self._by_phone[phone_digest(sms.phone)] = member
+        member.sms = sms
+
     def forget(self, member: Member) -> None:
         """delete-permanent: gone, and never to be added by API again."""
         self.forgotten.add(member.digest)
         self._leave(self._created, member.status, member.number)
         self._leave(self._changed, member.status, member.change)
         del self._by_digest[member.digest]
+        if member.sms is not None:
+            self._by_phone.pop(phone_digest(member.sms.phone), None)
         self._members[member.number] = None
         self.events.pop(member.number, None)
 
     def _enter(self, order: dict[str, OrderedNumbers], status: str, number: int) -> None:
         order[status].add(number)
-        if status != "archived":
+        if status not in _UNLISTED:
             order[""].add(number)
 
     def _leave(self, order: dict[str, OrderedNumbers], status: str, number: int) -> None:
         order[status].remove(number)
-        if status != "archived":
+        if status not in _UNLISTED:
             order[""].remove(number)
 
     # Tags and merge fields

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shopchimp.sandbox.mailchimp.account import Account
+from shopchimp.sandbox.mailchimp.announcing import glimpse
 from shopchimp.sandbox.mailchimp.audience import Audience, Member, digest_of
 from shopchimp.sandbox.mailchimp.members import NEW
 from shopchimp.sandbox.mailchimp.render import in_batch
@@ -90,7 +91,7 @@ class _Batch:
                 raise RowRefusedError("The status of a new contact is missing.", field="status")
             member = create(self.audience, row, status, skip_required=self.skip_required, digest=digest)
             self.created.append(member)
-            self.account.log(self.audience, member, NEW)
+            self.account.wrote(self.audience, member, NEW, None)
         else:
             self._write_known(row, member, status)
 
@@ -104,9 +105,10 @@ class _Batch:
                 "please provide update_existing:true in the request body",
                 "ERROR_CONTACT_EXISTS",
             )
+        before = glimpse(member)
         changed = update(self.audience, member, row, status, skip_required=self.skip_required, sync_tags=self.sync_tags)
         (self.created if again and not self.update_existing else self.updated).append(member)
-        self.account.log(self.audience, member, changed)
+        self.account.wrote(self.audience, member, changed, before)
 
     def _refuse(self, row: Mapping[str, Any], refused: RowRefusedError) -> None:
         self.errors.append(

@@ -19,12 +19,12 @@ def asked(call: Call) -> tuple[str, str]:
     return wanted, unwanted
 
 
-def chosen(call: Call, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document as the caller wants to see it."""
+def chosen(call: Call, document: Mapping[str, Any], known: Collection[str] | None = None) -> dict[str, Any]:
+    """The document as the caller wants to see it. `known`: names it may have, where this one lacks some."""
     wanted, unwanted = asked(call)
     if wanted:
         tree = parse(wanted)
-        check(tree, document)
+        check(tree, document if known is None else known)
         return {name: pick(document[name], branch) for name, branch in tree.items() if name in document}
     tree = parse(unwanted) if unwanted else {}
     kept = {name: value for name, value in document.items() if name not in tree or tree[name]}

@@ -5,7 +5,8 @@ from itertools import islice
 from typing import Any
 
 from shopchimp.sandbox.mailchimp.account import Account
-from shopchimp.sandbox.mailchimp.audience import Audience, Member, digest_of
+from shopchimp.sandbox.mailchimp.announcing import Why, glimpse
+from shopchimp.sandbox.mailchimp.audience import WITHOUT_ADDRESS, Audience, Member, digest_of
 from shopchimp.sandbox.mailchimp.clock import bad_time, parsed, written
 from shopchimp.sandbox.mailchimp.fields import asked, chosen
 from shopchimp.sandbox.mailchimp.render import shape, whole
@@ -36,12 +37,13 @@ def post(account: Account, call: Call) -> Mapping[str, Any]:
     member = audience.by_address(body["email_address"])
     if member is None:
         member = create(audience, body, body["status"], skip_required=skip)
-        account.log(audience, member, NEW)
+        account.wrote(audience, member, NEW, None)
         return whole(audience, member)
     check_compliance(member, body["status"])
     if member.status != "archived":  # archived members can be added back (pmpro-mailchimp#152)
         raise already_member(member.email)
-    account.log(audience, member, update(audience, member, body, body["status"], skip_required=skip))
+    before = glimpse(member)
+    account.wrote(audience, member, update(audience, member, body, body["status"], skip_required=skip), before)
     return whole(audience, member)
 
 
@@ -52,7 +54,7 @@ def put(account: Account, call: Call) -> Mapping[str, Any]:
     check_schema(body, WRITABLE)
     skip = call.flag("skip_merge_validation")
     member = audience.by_key(call.path["subscriber_hash"])
-    if member is None:
+    if member is None or member.status in WITHOUT_ADDRESS:
         member = audience.by_address(body["email_address"])
     if member is None:
         if (
@@ -64,9 +66,11 @@ def put(account: Account, call: Call) -> Mapping[str, Any]:
         if status is None:
             raise schema_problem([("status_if_new", "This value should not be blank.")])
         member = create(audience, body, status, skip_required=skip)
-        account.log(audience, member, NEW)
+        account.wrote(audience, member, NEW, None)
     else:
-        account.log(audience, member, update(audience, member, body, body.get("status"), skip_required=skip))
+        before = glimpse(member)
+        changed = update(audience, member, body, body.get("status"), skip_required=skip)
+        account.wrote(audience, member, changed, before)
     return whole(audience, member)
 
 
@@ -74,8 +78,8 @@ def patch(account: Account, call: Call) -> Mapping[str, Any]:
     audience, member = _known(account, call)
     body = _without_tags(call.json())
     check_schema(body, PATCHABLE)
-    skip = call.flag("skip_merge_validation")
-    account.log(audience, member, update(audience, member, body, body.get("status"), skip_required=skip))
+    skip, before = call.flag("skip_merge_validation"), glimpse(member)
+    account.wrote(audience, member, update(audience, member, body, body.get("status"), skip_required=skip), before)
     return whole(audience, member)
 
 
@@ -83,14 +87,15 @@ def archive(account: Account, call: Call) -> None:
     audience, member = _known(account, call)
     if member.status == "archived":
         raise not_found()
+    before = glimpse(member)
     audience.set_status(member, "archived")
     audience.touch(member)
-    account.log(audience, member, frozenset({"consent"}))
+    account.wrote(audience, member, frozenset({"consent"}), before)
 
 
 def delete_permanent(account: Account, call: Call) -> None:
     audience, member = _known(account, call, hash_only=True)
-    account.log(audience, member, frozenset({"forgotten"}))
+    account.wrote(audience, member, frozenset({"forgotten"}), glimpse(member), why=Why(forgotten=True))
     audience.forget(member)
 
 
@@ -103,7 +108,12 @@ def tags(account: Account, call: Call) -> Mapping[str, Any]:
 
 def change_tags(account: Account, call: Call) -> None:
     audience, member = _known(account, call, hash_only=True)
-    given = call.json().get("tags")
+    body = call.json()
+    given = body.get("tags")
+    if type(body.get("is_syncing", False)) is not bool:  # it keeps automations quiet, of which there are none here
+        raise schema_problem(
+            [("is_syncing", f"Schema describes boolean, {json_kind(body['is_syncing'])} found instead")]
+        )
     if not isinstance(given, list):
         raise schema_problem([("tags", f"Schema describes array, {json_kind(given)} found instead")])
     wanted: dict[str, list[str]] = {"active": [], "inactive": []}
@@ -145,7 +155,7 @@ def events(account: Account, call: Call) -> Mapping[str, Any]:
 def _known(account: Account, call: Call, *, hash_only: bool = False) -> tuple[Audience, Member]:
     audience = account.audience(call.path["list_id"])
     member = audience.by_key(call.path["subscriber_hash"], hash_only=hash_only)
-    if member is None:
+    if member is None or member.status in WITHOUT_ADDRESS:
         raise not_found()
     return audience, member
 

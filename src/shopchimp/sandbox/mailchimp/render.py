@@ -25,7 +25,7 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 Show = Callable[[Audience, Member], Any]
 
 
-def _merge_fields(audience: Audience, member: Member) -> dict[str, Any]:
+def merge_values(audience: Audience, member: Member) -> dict[str, Any]:
     if len(member.merge) == 2:
         return audience.blank_merge
     values = {**audience.blank_merge, **orjson.loads(member.merge)}
@@ -43,7 +43,7 @@ def _tags(audience: Audience, member: Member) -> list[dict[str, Any]]:
     return [{"id": tag, "name": audience.tag_names[tag]} for tag, _ in member.tags[:SHOWN_TAGS]] if member.tags else []
 
 
-# Names and order of examples/member-get.json. `last_note` and the SMS fields belong to later issues.
+# Names and order of examples/member-get.json. `last_note` belongs to a later issue.
 FIELDS: Final[Mapping[str, Show]] = {
     "id": lambda _, m: m.digest.hex(),
     "email_address": lambda _, m: m.email,
@@ -55,7 +55,10 @@ FIELDS: Final[Mapping[str, Show]] = {
     "status": lambda _, m: m.status,
     "unsubscribe_reason": lambda _, m: m.get("unsubscribe_reason"),
     "consents_to_one_to_one_messaging": lambda _, m: m.status == "subscribed",
-    "merge_fields": _merge_fields,
+    "sms_phone_number": lambda _, m: m.sms.phone if m.sms else "",
+    "sms_subscription_status": lambda _, m: m.sms.status if m.sms else "",
+    "sms_subscription_last_updated": lambda _, m: written(m.sms.updated_at) if m.sms else "",
+    "merge_fields": merge_values,
     "interests": lambda _, m: m.get("interests", {}),
     "stats": lambda *_: _NO_STATS,
     "ip_signup": lambda _, m: m.get("ip_signup"),
@@ -77,12 +80,8 @@ FIELDS: Final[Mapping[str, Show]] = {
 }
 # `region` is in the reads' location and not in the batch answer's.
 _NOWHERE_IN_BATCH: Final = {name: value for name, value in _NOWHERE.items() if name != "region"}
-_VALID: Final = frozenset(FIELDS) | {
-    "last_note",
-    "sms_phone_number",
-    "sms_subscription_status",
-    "sms_subscription_last_updated",
-}
+_VALID: Final = frozenset(FIELDS) | {"last_note"}
+_SMS: Final = ("sms_phone_number", "sms_subscription_status", "sms_subscription_last_updated")
 
 
 class Shape:
@@ -95,6 +94,7 @@ class Shape:
         hidden = {name for name, branch in out.items() if not branch}
         names = wanted or FIELDS
         self._shows = [(name, FIELDS[name]) for name in names if name in FIELDS and name not in hidden]
+        self._sms = [name for name, _ in self._shows if name in _SMS]
         self._inner = {name: branch for name, branch in (wanted or {}).items() if branch}
         self._cut = {name: branch for name, branch in out.items() if branch}
 
@@ -103,6 +103,9 @@ class Shape:
         for document in shown:
             if not document.get("unsubscribe_reason", "-"):
                 del document["unsubscribe_reason"]  # only the unsubscribed have the member at all
+            for name in self._sms:
+                if not document[name]:
+                    del document[name]  # likewise UNVERIFIED
         if self._inner or self._cut:
             return [self._trimmed(document) for document in shown]
         return shown
@@ -135,7 +138,7 @@ def in_batch(audience: Audience, members: Iterable[Member]) -> list[dict[str, An
             "contact_id": member.contact_id,
             "email_type": member.get("email_type", "html"),
             "status": member.status,
-            "merge_fields": _merge_fields(audience, member),
+            "merge_fields": merge_values(audience, member),
             "interests": member.get("interests", _NOTHING),
             "stats": _NO_STATS,
             "ip_signup": member.get("ip_signup"),
@@ -159,7 +162,12 @@ def in_batch(audience: Audience, members: Iterable[Member]) -> list[dict[str, An
 
 def durable(audience: Audience, member: Member) -> dict[str, Any]:
     """What of a member must be the same after two runs of the same work: no clock of this server."""
-    return {**profile(audience, member), **consent(member)}
+    return {
+        **profile(audience, member),
+        **consent(member),
+        "sms": texts(member),
+        "confirmation_mails": member.get("confirmation_mails", 0),
+    }
 
 
 def profile(audience: Audience, member: Member) -> dict[str, Any]:
@@ -178,3 +186,12 @@ def consent(member: Member) -> dict[str, Any]:
         "timestamp_opt": written(member.opt_at) if member.flags & OPT_GIVEN else None,
         "timestamp_signup": written(member.signup_at) if member.flags & SIGNUP_GIVEN else None,
     }
+
+
+def texts(member: Member) -> dict[str, Any] | None:
+    """SMS consent; None where there is no phone."""
+    sms = member.sms
+    if sms is None:
+        return None
+    captured_at = written(sms.captured_at) if sms.captured_given else None
+    return {"phone": sms.phone, "status": sms.status, "consent": sms.consent, "captured_at": captured_at}

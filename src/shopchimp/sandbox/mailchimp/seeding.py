@@ -59,6 +59,7 @@ class Seeding:
             member.tags = audience.with_tags(member, person.contact_tags, at=OPENED_AT)
         changed_at = person.contact_changed_at or person.contact_signup_at or person.created_at
         member.changed_at = max(int(changed_at.timestamp()), member.opt_at, member.signup_at)
+        member.created_at = member.signup_at or member.opt_at or member.changed_at
         _leave(audience, member, by_admin=person.number % REMOVED_BY_ADMIN_EACH == 0)
         self._changed.append(member)
 

@@ -25,6 +25,7 @@ class Call:
     query: Mapping[str, str]
     body: bytes
     base_url: str
+    reached: Mapping[str, bool] | None = None  # which webhook URLs answered; None: they need not be asked
 
     def json(self) -> dict[str, Any]:
         """The body as an object. Anything but UTF-8 arrives as NULL, as APIv3-examples#45 reports of the live API."""

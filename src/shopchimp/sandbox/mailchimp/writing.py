@@ -101,7 +101,7 @@ def create(
     email = body["email_address"].strip()
     digest = digest or digest_of(email)
     check_address(audience, email, digest)
-    merge = _merge(audience, b"{}", body, skip_required=skip_required)
+    merge = checked_merge(audience, b"{}", body, skip_required=skip_required)
     opt_at, signup_at = _time(body, "timestamp_opt"), _time(body, "timestamp_signup")
     _check_ips(body)
     member = audience.add(email, status, digest)
@@ -131,7 +131,7 @@ def update(
         check_address(audience, email, digest)
         if audience.by_digest(digest) is not None:
             raise already_member(email)
-    merge = _merge(audience, member.merge, body, skip_required=skip_required)
+    merge = checked_merge(audience, member.merge, body, skip_required=skip_required)
     opt_at, signup_at = _time(body, "timestamp_opt"), _time(body, "timestamp_signup")
     _check_ips(body)
 
@@ -166,7 +166,7 @@ def already_member(email: str) -> Problem:
     return Problem(400, "Member Exists", detail)
 
 
-def _merge(audience: Audience, stored: bytes, body: Mapping[str, Any], *, skip_required: bool) -> bytes:
+def checked_merge(audience: Audience, stored: bytes, body: Mapping[str, Any], *, skip_required: bool) -> bytes:
     given = body.get("merge_fields")
     if not given and (skip_required or not audience.required_tags):
         return stored
