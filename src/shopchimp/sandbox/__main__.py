@@ -10,6 +10,7 @@ from shopchimp.sandbox.courier import DEFAULT_RETRY_SCALE, Courier
 from shopchimp.sandbox.faults import Traffic
 from shopchimp.sandbox.loaders import from_cdnow, from_shopify_csv
 from shopchimp.sandbox.mailchimp import MailchimpSandbox
+from shopchimp.sandbox.mailchimp.sms import PROGRAMMES
 from shopchimp.sandbox.people import Person, generate
 from shopchimp.sandbox.recording import Recorder, WriteLog
 from shopchimp.sandbox.server import serve
@@ -59,6 +60,8 @@ def _platforms(given: argparse.Namespace, next_number: Callable[[], int]) -> tup
         app_url=given.app_url or None,
         seed=given.seed,
         double_optin=given.double_optin,
+        hook_validation=given.hook_validation,
+        sms_programme=given.sms_programme,
         writes=WriteLog(enabled=given.write_log, next_number=next_number),
     )
     return shopify, mailchimp
@@ -105,6 +108,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--mailchimp-client-id", default="sandbox-mailchimp-id")
     parser.add_argument("--mailchimp-client-secret", default="sandbox-mailchimp-secret-for-this-machine-only")
     parser.add_argument("--double-optin", action="store_true")
+    parser.add_argument("--sms-programme", choices=PROGRAMMES, default="approved")
+    parser.add_argument("--no-hook-validation", dest="hook_validation", action="store_false")
     parser.add_argument("--no-write-log", dest="write_log", action="store_false")
     parser.add_argument("--record", type=Path, help="append every API call as a JSON line")
     return parser
