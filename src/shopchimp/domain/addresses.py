@@ -1,4 +1,4 @@
-"""E-mail addresses: the key that joins a customer and a contact, and a cheap look at whether one can be an address."""
+"""E-mail addresses: the key that joins a customer and a contact, and whether one can be an address; phone numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Self
 # Nearly every address; what it doesn't match is looked at more closely.
 _PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*\.)+[A-Za-z]{2,24}")
 _LABEL = re.compile(r"[^\W_](?:[\w-]*[^\W_])?", re.ASCII)
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+_PHONE_SPELLING = re.compile(r"[\s().\-/]|^tel:")
 _ASCII_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 
 
@@ -41,6 +43,20 @@ def normalise(email: str) -> str:
 def subscriber_hash(email: str) -> str:
     """Mailchimp's path key of a contact: the MD5 of the normalised address (mailchimp.md 5)."""
     return hashlib.md5(normalise(email).encode(), usedforsecurity=False).hexdigest()
+
+
+def e164(phone: str | None) -> str | None:
+    """A phone number in the international form that both platforms take ("+14045550142"), or None.
+
+    A number without its country is none: guessing the country could text a stranger.
+    """
+    digits = _PHONE_SPELLING.sub("", phone or "")
+    return digits if _PHONE.fullmatch(digits) else None
+
+
+def phone_hash(phone: str) -> str:
+    """Mailchimp's key of a contact by phone: the SHA-256 of the number in its E.164 form (mailchimp.md 6)."""
+    return hashlib.sha256(phone.encode()).hexdigest()
 
 
 def is_deliverable_looking(email: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which of a customer's fields go into which merge fields of the contact.
+"""Which of a customer's fields go into which merge fields of the contact, and which come back from there.
 
 The map is the shop's own, kept as plain JSON: `{"FNAME": "first_name", "ADDRESS": "address", ...}`. A customer comes
 in as a mapping of first_name, last_name, phone and default_address; the address has Shopify's own words, as the API
@@ -9,11 +9,13 @@ values are those of mailchimp.md section 4.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Self
+
+from shopchimp.domain.addresses import e164
 
 DEFAULT_TAG = "Shopify"
 """Put on contacts that we make, so that the merchant sees where they come from (S80)."""
@@ -51,12 +53,18 @@ class Source(StrEnum):
         return source
 
     @property
+    def comes_back(self) -> bool:
+        """Whether a change made in Mailchimp may go to the customer: what one value there means is one value here."""
+        return self in _TWO_WAY
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The types of merge field that take it; the first is the one we make."""
         return _KINDS.get(self, ("text",))
 
 
 _SOURCES: dict[str, Source] = {source.value: source for source in Source}
+_TWO_WAY = frozenset({Source.FIRST_NAME, Source.LAST_NAME, Source.PHONE})
 _KINDS: dict[Source, tuple[str, ...]] = {
     Source.ADDRESS: ("address",),
     Source.PHONE: ("phone", "text"),
@@ -83,9 +91,14 @@ class MergeFieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class FieldMap:
-    """Merge tags and what is sent into each, in the merchant's order."""
+    """Merge tags and what is sent into each, in the merchant's order.
+
+    `two_way` are the tags whose changes in Mailchimp go to the customer. It is stored beside the map, as a list, so
+    that a map stored before there were two ways means what it meant.
+    """
 
     fields: tuple[tuple[str, Source], ...]
+    two_way: frozenset[str] = frozenset()
 
     @classmethod
     def default(cls) -> FieldMap:
@@ -105,6 +118,32 @@ class FieldMap:
     def to_json(self) -> dict[str, str]:
         """As stored and as the API shows it."""
         return {tag: source.value for tag, source in self.fields}
+
+    def with_two_way(self, tags: Iterable[str]) -> FieldMap:
+        """The same map with these tags going both ways; a tag that the map does not have, or can't, stays one-way."""
+        sources = dict(self.fields)
+        return replace(self, two_way=frozenset(tag for tag in tags if tag in sources and sources[tag].comes_back))
+
+    def two_way_problems(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """A sentence for each tag that can't go both ways. One that isn't mapped is no problem: it waits."""
+        sources = dict(self.fields)
+        taken: dict[Source, str] = {}
+        problems = []
+        for tag in dict.fromkeys(tags):
+            source = sources.get(tag)
+            if source is None:
+                continue
+            if not source.comes_back:
+                problems.append(f"{tag}: {source.label} goes from Shopify to Mailchimp only")
+            elif source in taken:
+                problems.append(f"{tag}: {source.label} comes back from {taken[source]} already")
+            else:
+                taken[source] = tag
+        return tuple(problems)
+
+    def without(self, tags: Collection[str]) -> FieldMap:
+        """The same map without these tags, for example those whose type doesn't fit."""
+        return replace(self, fields=tuple(pair for pair in self.fields if pair[0] not in tags))
 
     def missing(self, kinds: Mapping[str, str]) -> tuple[MergeFieldSpec, ...]:
         """The merge fields to make in an audience that has those in `kinds` (type by merge tag)."""
@@ -154,6 +193,91 @@ def merge_fields(customer: Mapping[str, Any], field_map: FieldMap) -> dict[str, 
 def differences(wanted: Mapping[str, Any], existing: Mapping[str, Any]) -> dict[str, Any]:
     """What of `wanted` the contact's merge fields do not say yet. Mailchimp answers "" for a field that is empty."""
     return {tag: value for tag, value in wanted.items() if not _says(existing.get(tag), value)}
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What to write on each side, and what both agree on once that is done: stored as what is known.
+
+    `to_contact` is by merge tag, `to_customer` by the source's name (first_name, last_name, phone).
+    """
+
+    to_contact: dict[str, Any] = field(default_factory=dict)
+    to_customer: dict[str, str] = field(default_factory=dict)
+    agreed: dict[str, Any] = field(default_factory=dict)
+
+
+_NOTHING_INTENDED = Fields()
+_PARTS = ("addr1", "addr2", "city", "state", "zip", "country")
+
+
+def merge_three(
+    mapped: Mapping[str, Any],
+    existing: Mapping[str, Any],
+    known: Mapping[str, Any] | None,
+    field_map: FieldMap,
+    *,
+    intended: Fields | None = None,
+) -> Fields:
+    """A three-way merge of the fields: `mapped` is what the customer has (of `merge_fields`), `existing` the contact.
+
+    A side has moved when it no longer says what both agreed on last (`known`; of `intended`, what is seen to have been
+    written, counts as agreed). Every write follows from a move, so that a value which Mailchimp or Shopify stores in
+    its own spelling is written once, not for ever:
+
+    * Shopify moved, or nothing was agreed on: Mailchimp gets Shopify's value. That goes for both moved, too.
+    * Only Mailchimp moved: the customer gets its value if the field is two-way; else the contact keeps what somebody
+      entered there, until Shopify's value moves.
+    * Empty never overwrites, with one exception: a value that both agreed on, is still there in Mailchimp, and was
+      cleared in Shopify is cleared in Mailchimp. (Never an address, which reads as empty when it is incomplete.)
+      Cleared in Mailchimp, the customer keeps it. A two-way value that only Mailchimp has goes to the customer.
+    """
+    about_to = intended or _NOTHING_INTENDED
+    merged = Fields()
+    for tag, source in field_map.fields:
+        ours, theirs = mapped.get(tag, ""), existing.get(tag)
+        sent, brought = about_to.to_contact.get(tag), about_to.to_customer.get(source.value)
+        base = _agreed_on(ours, theirs, known=(known or {}).get(tag), sent=sent, brought=brought)
+        agreed: Any = ours
+        if _says(theirs, ours):
+            pass
+        elif ours and (base is None or not _equal(ours, base)):
+            merged.to_contact[tag] = ours
+        elif not ours and base and isinstance(base, str) and _says(theirs, base):
+            merged.to_contact[tag] = ""
+        elif tag in field_map.two_way and (value := _for_customer(source, theirs)):
+            if value == ours:  # the same phone number, spelt otherwise
+                merged.to_contact[tag] = ours
+            else:
+                merged.to_customer[source.value] = value
+                agreed = _text(theirs)
+        if agreed:
+            merged.agreed[tag] = agreed
+    return merged
+
+
+def _agreed_on(ours: Any, theirs: Any, *, known: Any, sent: Any, brought: str | None) -> Any:
+    """What both sides had last: the value of a write that was made but not recorded, else what was recorded."""
+    if sent is not None and _says(theirs, sent):
+        return sent
+    if brought is not None and _equal(ours, brought):
+        return brought
+    return known
+
+
+def _for_customer(source: Source, theirs: object) -> str | None:
+    """The contact's value as Shopify takes it, or None: a phone only as an international number (E.164)."""
+    if not source.comes_back or isinstance(theirs, dict):
+        return None
+    text = _text(theirs)
+    return e164(text) if source is Source.PHONE else text or None
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two values are the same to Mailchimp: an address by its parts, a part that is missing being empty."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_text(one.get(part)) == _text(other.get(part)) for part in _PARTS)
+    return not isinstance(one, dict) and not isinstance(other, dict) and _text(one) == _text(other)
 
 
 def _says(existing: object, wanted: str | dict[str, str]) -> bool:

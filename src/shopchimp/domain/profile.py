@@ -1,7 +1,7 @@
-"""What beside consent has to be carried: field values both ways, tags one way. A three-way merge like consent's.
+"""What beside consent has to be carried: field values, some of them both ways, and tags, one way.
 
-Values are compared with what both sides agreed on last. Nobody's profile is touched where Mailchimp would bring the
-contact back by it (archived), or where nobody may be written to anyway (cleaned).
+Nobody's profile is touched where Mailchimp would bring the contact back by it (archived), or where nobody gets mail
+anyway (cleaned).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shopchimp.domain.consent import ContactStatus
-from shopchimp.domain.fields import FieldMap, merge_three
-from shopchimp.domain.records import Contact, Person, Sides
-from shopchimp.domain.tags import TagRules, tag_changes
+from shopchimp.domain.fields import FieldMap, Fields, merge_fields, merge_three
+from shopchimp.domain.records import Contact, Person, ProfileIntent, Sides
+from shopchimp.domain.tags import TagRules, decide_tags
 
 _WRITABLE = frozenset(
     {ContactStatus.SUBSCRIBED, ContactStatus.UNSUBSCRIBED, ContactStatus.TRANSACTIONAL, ContactStatus.PENDING}
@@ -34,10 +34,15 @@ class Profile:
 
     to_contact: Mapping[str, Any] = field(default_factory=dict)
     to_customer: Mapping[str, str] = field(default_factory=dict)
-    agreed: Mapping[str, Any] | None = None
     add_tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
+    agreed: Mapping[str, Any] | None = None
     carried: tuple[str, ...] | None = None
+
+    @property
+    def intent(self) -> ProfileIntent:
+        """What to store before writing."""
+        return ProfileIntent(dict(self.to_contact), dict(self.to_customer), self.add_tags)
 
     def tags_after(self, contact: Contact | None) -> tuple[str, ...]:
         """The contact's tags when these changes are made."""
@@ -49,20 +54,23 @@ class Profile:
 def profile_of(person: Person, sides: Sides, options: ProfileOptions, *, writable: bool) -> Profile:
     """What to carry for this person. `writable`: the contact is being made or brought back by a consent write."""
     customer, contact = sides.customer, sides.contact
-    if customer is None:
+    reachable = writable or (contact is not None and contact.consent.status in _WRITABLE)
+    if customer is None or not reachable:
         return Profile(agreed=person.fields, carried=person.tags)
-    if not writable and (contact is None or contact.consent.status not in _WRITABLE):
-        return Profile(agreed=person.fields, carried=person.tags)
-    known = {**(person.fields or {}), **(person.intended or {})} if person.fields or person.intended else None
-    fields = merge_three(customer.fields, contact.merge_fields if contact else {}, known, options.field_map)
-    tags = tag_changes(
-        customer.tags, person.tags, contact.tags if contact else (), options.tags, is_new=contact is None
+    intended = person.intended or ProfileIntent()
+    fields = merge_three(
+        merge_fields(customer.fields, options.field_map),
+        contact.merge_fields if contact else {},
+        person.fields,
+        options.field_map,
+        intended=Fields(to_contact=intended.to_contact, to_customer=intended.to_customer),
     )
-    return Profile(
-        to_contact=fields.to_contact,
-        to_customer=fields.to_customer if contact is not None else {},
-        agreed=fields.agreed,
-        add_tags=tags.add,
-        remove_tags=tags.remove,
-        carried=tags.carried,
+    tags = decide_tags(
+        customer.tags,
+        (contact.tags or ()) if contact else (),
+        person.tags,
+        options.tags,
+        intended=intended.tags,
+        creating=contact is None,
     )
+    return Profile(fields.to_contact, fields.to_customer, tags.add, tags.remove, fields.agreed, tags.carried)

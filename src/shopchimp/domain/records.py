@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shopchimp.domain.consent import ContactConsent, CustomerConsent, CustomerState, Known
+from shopchimp.domain.consent import ContactConsent, CustomerConsent, Known
 from shopchimp.domain.outcomes import Intent
 from shopchimp.domain.sms import ContactSms, CustomerSms, KnownSms
 
@@ -42,6 +42,15 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileIntent:
+    """What of a profile we were about to write when we last heard of ourselves."""
+
+    to_contact: dict[str, Any] = field(default_factory=dict)
+    to_customer: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """What is stored about a person when a look begins; a person never seen has known nothing on either side."""
 
@@ -52,16 +61,11 @@ class Person:
     customer_id: int | None = None
     reason: str | None = None
     fields: Mapping[str, Any] | None = None
-    intended: Mapping[str, Any] | None = None
+    intended: ProfileIntent | None = None
     tags: tuple[str, ...] | None = None
     sms: KnownSms | None = None
     dropped: Choices | None = None
     opted_out_at: datetime | None = None
-
-    @property
-    def is_customer(self) -> bool:
-        """Whether the person was a customer when we last looked."""
-        return self.known.customer is not CustomerState.ABSENT
 
 
 @dataclass(frozen=True, slots=True)

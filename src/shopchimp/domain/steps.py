@@ -1,41 +1,23 @@
-"""One look at one person, as steps: what to ask for, what to write, what to remember. Pure; the caller does the steps.
+"""The steps of one look at one person: what it may need done, what it is given and what it comes to.
 
-`look_at` is a generator. It yields what it needs done (`Step`), is sent what came of it, and returns an `Outcome` to
-store. Live sync runs hundreds of them side by side and does each kind of step in bulk (`services.live`); the simulation
-runs them one step at a time, kills them between two steps and starts anew. Between any two steps the process may die:
-what was about to be written is stored before (`Intend`), so that the next look knows our own hand when it sees it.
+`domain.looking.look_at` yields steps and returns an `Outcome`. Whoever drives it does the steps: live sync hundreds
+side by side and each kind in bulk (`services.driving`), the simulation one at a time with kills in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shopchimp.domain import identity
-from shopchimp.domain.consent import (
-    CLOCK_SKEW,
-    NO_CONTACT,
-    NO_CUSTOMER,
-    ContactConsent,
-    ContactStatus,
-    CustomerConsent,
-    CustomerState,
-    CustomerWrite,
-    Hold,
-    InSync,
-    Known,
-    Policy,
-    Push,
-    Reason,
-    reconcile,
-)
+from shopchimp.domain.consent import ContactConsent, ContactStatus, CustomerConsent, Known, Policy, Push
 from shopchimp.domain.outcomes import Intent
-from shopchimp.domain.profile import Profile, ProfileOptions, profile_of
-from shopchimp.domain.records import Contact, Customer, Person, Sides
+from shopchimp.domain.profile import ProfileOptions
+from shopchimp.domain.records import Contact, Customer, ProfileIntent, Sides
+from shopchimp.domain.sms import Gate, KnownSms, PushSms
 
-# --- What a look may need done -----------------------------------------------------------------------------------------
+# What a look may need done
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +37,7 @@ class Intend:
     """Store what is about to be written, and commit. Sent back: None."""
 
     intent: Intent
-    fields: Mapping[str, Any] | None = None
+    profile: ProfileIntent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +87,11 @@ class CreateCustomer:
 
 @dataclass(frozen=True, slots=True)
 class WriteSms:
-    """Set a contact's consent to text messages. Sent back: `Done` or `Refused`."""
+    """Set the consent to text messages, on the side that the push names. Sent back: `Done` or `Refused`."""
 
-    contact_id: str
-    push: Any
+    contact: Contact | None
+    customer: Customer | None
+    push: PushSms
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +135,21 @@ class Refused:
 
 Answer = Sides | bool | None | ContactConsent | CustomerConsent | Done | Refused
 
-# --- What a look is given, and what it comes to ------------------------------------------------------------------------
+# What a look is given, and what it comes to
+
+
+_NO_SMS = Gate(first_sync_done=True, approved=False, start_date=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What the deliveries said that made us look. `opted_out_at` is a fact; everything else is only a hint."""
+    """Why we look: when the change was noticed, and the time of an opt-out that a delivery told (a fact).
 
+    `allowed`: the merchant let this person's opt-in go past the circuit breaker.
+    """
+
+    noticed_at: datetime
     opted_out_at: datetime | None = None
-    noticed_at: datetime | None = None
     allowed: bool = False
 
 
@@ -174,6 +163,7 @@ class LiveOptions:
     create_customers: bool = False
     create_since: datetime | None = None
     cleaned_to_customer: bool = True
+    sms: Gate = _NO_SMS
     profile: ProfileOptions = field(default_factory=ProfileOptions)
 
 
@@ -205,7 +195,7 @@ class Outcome:
     lines: tuple[Line, ...] = ()
     fields: Mapping[str, Any] | None = None
     tags: tuple[str, ...] | None = None
-    sms: Any = None
+    sms: KnownSms | None = None
     customer_id: int | None = None
     again: bool = False
     held: bool = False
@@ -220,359 +210,3 @@ class Outcome:
 
 
 Looking = Generator[Step, Any, Outcome]
-
-# --- The look ----------------------------------------------------------------------------------------------------------
-
-
-def look_at(person: Person, hint: Hint, options: LiveOptions) -> Looking:
-    """Look at both sides of one person, make them agree, and say what to remember."""
-    sides: Sides = yield Read()
-    if (elsewhere := identity.elsewhere(person, sides)) is not None:
-        return (yield from _follow(person, sides, elsewhere))
-    outcome = yield from _consent(person, sides, hint, options)
-    if outcome.again or outcome.held or outcome.failed:
-        return outcome
-    return (yield from _profile(person, outcome, options))
-
-
-def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> Looking:
-    """Ask `reconcile`, the only door to a consent write, and carry out its answer."""
-    customer, contact = _consents(person, sides, hint)
-    verdict = reconcile(
-        person.known,
-        person.intent,
-        customer,
-        contact,
-        policy=options.policy,
-        create_customers=options.create_customers and _is_new(person, contact, options),
-        sync_non_subscribed=options.sync_non_subscribed,
-        double_optin=options.double_optin,
-        decided_at=hint.noticed_at,
-    )
-    known = person.known.then(customer.state, _status(sides), opted_in_at=contact.opted_in_at)
-    outcome = Outcome(known, sides, verdict.rule.value, customer_id=sides.customer.id if sides.customer else None)
-    if isinstance(verdict, InSync):
-        return outcome
-    if isinstance(verdict, Hold):
-        return _left_alone(person, outcome, verdict.reason)
-    if verdict.write_customer is CustomerWrite.UNSUBSCRIBED and _is_bounce(contact, options):
-        return _left_alone(person, outcome, Reason.BOUNCED)
-    if _opens_mail(verdict):
-        if person.dropped is not None and person.dropped == identity.choices(customer, contact):
-            return _left_alone(person, outcome, Reason.DROPPED)
-        if not hint.allowed and not (yield Permit(verdict)):
-            return replace(outcome, known=person.known, held=True)
-    if verdict.write_contact is not None:
-        return (yield from _write_contact(person, outcome, verdict, customer, options))
-    return (yield from _write_customer(person, outcome, verdict, customer, contact))
-
-
-def _write_contact(
-    person: Person, outcome: Outcome, push: Push, customer: CustomerConsent, options: LiveOptions
-) -> Looking:
-    sides = outcome.sides
-    wanted = profile_of(person, sides, options.profile, writable=True)
-    yield Intend(push.intent, wanted.agreed)
-    if _moved((yield Look(contact=True)), _contact_consent(sides)):
-        return replace(outcome, known=person.known, again=True)
-    write = _contact_write(sides, push, wanted)
-    answer = yield write
-    if isinstance(answer, Refused) and answer.code == "mc_compliance_state" and push.confirm_if_refused:
-        asked = replace(push, write_contact=ContactStatus.PENDING, consent_at=None)
-        yield Intend(asked.intent, wanted.agreed)
-        answer = yield replace(write, status=ContactStatus.PENDING, opted_in_at=None)
-        push = asked
-    if isinstance(answer, Refused):
-        return _contact_refused(person, outcome, push, answer, customer)
-    return _contact_written(person, outcome, push, write, wanted, answer)
-
-
-def _contact_written(
-    person: Person, outcome: Outcome, push: Push, write: WriteContact, wanted: Profile, answer: Done
-) -> Outcome:
-    sides, status = outcome.sides, push.write_contact
-    assert status is not None  # noqa: S101 - tells the type checker
-    now = answer.contact or ContactConsent(status, push.consent_at or _contact_consent(sides).opted_in_at)
-    if now.status is not status:  # no error, but not what was asked for either (pmpro-mailchimp#152)
-        words = f"asked for {status.value}, Mailchimp kept {now.status.value}"
-        return _contact_refused(person, outcome, push, Refused("mc_ignored", words), _customer_consent(sides))
-    before = _status(sides)
-    contact = Contact(
-        id=answer.contact_id or (sides.contact.id if sides.contact else ""),
-        key=sides.key,
-        email=write.email,
-        consent=now,
-        merge_fields={**(sides.contact.merge_fields if sides.contact else {}), **write.merge_fields},
-        tags=wanted.tags_after(sides.contact),
-        sms=sides.contact.sms if sides.contact else None,
-    )
-    line = _line(outcome, push, "to_mailchimp", before.value, status.value, fields=sorted(write.merge_fields))
-    return replace(
-        outcome,
-        known=outcome.known.then(outcome.known.customer, status, opted_in_at=now.opted_in_at),
-        sides=replace(sides, contact=contact),
-        lines=(*outcome.lines, line),
-        fields=wanted.agreed,
-        tags=wanted.carried,
-    )
-
-
-def _contact_refused(
-    person: Person, outcome: Outcome, push: Push, refused: Refused, customer: CustomerConsent
-) -> Outcome:
-    """Some refusals are nobody's failure: only the person can come back (F6), or the address is gone for good (M4)."""
-    before, wanted = _status(outcome.sides).value, push.write_contact
-    line = _line(outcome, push, "to_mailchimp", before, wanted.value if wanted else None, refused=refused)
-    outcome = replace(outcome, lines=(*outcome.lines, line))
-    if refused.code == "mc_forgotten":
-        return replace(outcome, known=replace(outcome.known, deleted=True), reason=Reason.DELETED.value)
-    if refused.code in {"mc_compliance_state", "mc_ignored"}:
-        at = customer.updated_at or push.consent_at
-        return replace(outcome, known=replace(outcome.known, refused=at), reason=Reason.REFUSED.value)
-    return replace(outcome, known=person.known, failed=refused)  # so that a retry decides the same again
-
-
-def _write_customer(
-    person: Person, outcome: Outcome, push: Push, customer: CustomerConsent, contact: ContactConsent
-) -> Looking:
-    sides, state = outcome.sides, push.customer_state
-    assert state is not None  # noqa: S101 - tells the type checker
-    yield Intend(push.intent)
-    if sides.customer is None:
-        return (yield from _create_customer(person, outcome, push))
-    if _moved((yield Look(contact=False)), customer):
-        return replace(outcome, known=person.known, again=True)
-    answer = yield WriteConsent(sides.customer.id, push)
-    if isinstance(answer, Refused):
-        if answer.code == "sh_customer_gone":
-            return replace(outcome, known=person.known, again=True)
-        line = _line(outcome, push, "to_shopify", customer.state.value, state.value, refused=answer)
-        return replace(outcome, known=person.known, lines=(*outcome.lines, line), failed=answer)
-    written = replace(sides.customer, consent=CustomerConsent(state, push.consent_at, push.opt_in_level))
-    line = _line(outcome, push, "to_shopify", customer.state.value, state.value)
-    return replace(
-        outcome,
-        known=outcome.known.then(state, outcome.known.contact, opted_in_at=contact.opted_in_at),
-        sides=replace(sides, customer=written),
-        lines=(*outcome.lines, line),
-        # the opt-out came by webhook, and a write of ours that crossed it made the contact subscribed again
-        again=contact.status is not _status(sides),
-    )
-
-
-def _create_customer(person: Person, outcome: Outcome, push: Push) -> Looking:
-    """S60: the driver looks the address up first and once more where the answer was unclear, so there is never a twin."""
-    sides, state = outcome.sides, push.customer_state
-    contact = sides.contact
-    assert contact is not None and state is not None  # noqa: S101, PT018 - tells the type checker
-    answer = yield CreateCustomer(contact.email, push, identity.names_of(contact))
-    if isinstance(answer, Refused):
-        if answer.code == "sh_taken":
-            return replace(outcome, known=person.known, again=True)
-        line = _line(outcome, push, "to_shopify", CustomerState.ABSENT.value, state.value, refused=answer)
-        return replace(outcome, known=person.known, lines=(*outcome.lines, line), failed=answer)
-    consent = CustomerConsent(state, push.consent_at, push.opt_in_level)
-    made = Customer(answer.customer_id or 0, sides.key, contact.email, consent, identity.names_of(contact))
-    line = _line(outcome, push, "to_shopify", CustomerState.ABSENT.value, state.value, action="create")
-    return replace(
-        outcome,
-        known=outcome.known.then(state, outcome.known.contact, opted_in_at=contact.consent.opted_in_at),
-        sides=replace(sides, customer=made),
-        customer_id=answer.customer_id,
-        lines=(*outcome.lines, line),
-    )
-
-
-def _profile(person: Person, outcome: Outcome, options: LiveOptions) -> Looking:
-    """Names, other fields, tags and the phone: what consent left to do."""
-    written = any(line.kind == "consent" and line.direction == "to_mailchimp" for line in outcome.lines)
-    if not written:
-        wanted = profile_of(person, outcome.sides, options.profile, writable=False)
-        outcome = replace(outcome, fields=wanted.agreed, tags=wanted.carried)
-        if wanted.to_contact or wanted.add_tags or wanted.remove_tags:
-            outcome = yield from _write_profile(outcome, wanted)
-        if wanted.to_customer and not outcome.failed and outcome.sides.customer is not None:
-            outcome = yield from _update_customer(outcome, wanted)
-    if not outcome.failed:
-        outcome = yield from _sms(person, outcome, options)
-    return outcome
-
-
-def _write_profile(outcome: Outcome, wanted: Profile) -> Looking:
-    contact = outcome.sides.contact
-    assert contact is not None  # noqa: S101 - tells the type checker
-    yield Intend(Intent(), wanted.agreed)
-    answer = yield WriteContact(
-        contact.email, contact.id, None, None, wanted.to_contact, wanted.add_tags, wanted.remove_tags
-    )
-    detail: dict[str, Any] = {"action": "update", "fields": sorted(wanted.to_contact)}
-    detail |= {"tags_added": list(wanted.add_tags), "tags_removed": list(wanted.remove_tags)}
-    detail = {name: value for name, value in detail.items() if value}
-    kind = "contact" if wanted.to_contact else "tags"
-    if isinstance(answer, Refused):
-        line = Line(kind, "to_mailchimp", "failed", outcome.rule, answer.code, {**detail, "words": answer.words})
-        if answer.code == "mc_not_found":  # it went away between reading and writing
-            return replace(outcome, again=True)
-        return replace(outcome, lines=(*outcome.lines, line), failed=answer)
-    fresh = replace(
-        contact, merge_fields={**contact.merge_fields, **wanted.to_contact}, tags=wanted.tags_after(contact)
-    )
-    line = Line(kind, "to_mailchimp", "synced", outcome.rule, None, detail)
-    return replace(outcome, sides=replace(outcome.sides, contact=fresh), lines=(*outcome.lines, line))
-
-
-def _update_customer(outcome: Outcome, wanted: Profile) -> Looking:
-    customer = outcome.sides.customer
-    assert customer is not None  # noqa: S101 - tells the type checker
-    yield Intend(Intent(), wanted.agreed)
-    answer = yield UpdateCustomer(customer.id, wanted.to_customer)
-    detail = {"action": "update", "fields": sorted(wanted.to_customer)}
-    if isinstance(answer, Refused):
-        if answer.code == "sh_customer_gone":
-            return replace(outcome, again=True)
-        line = Line("customer", "to_shopify", "failed", outcome.rule, answer.code, {**detail, "words": answer.words})
-        return replace(outcome, lines=(*outcome.lines, line), failed=answer)
-    line = Line("customer", "to_shopify", "synced", outcome.rule, None, detail)
-    return replace(outcome, lines=(*outcome.lines, line))
-
-
-def _sms(person: Person, outcome: Outcome, options: LiveOptions) -> Looking:
-    return outcome
-    yield  # pragma: no cover
-
-
-def _follow(person: Person, sides: Sides, elsewhere: identity.Elsewhere) -> Looking:
-    """The customer has another address now (M6): take the contact along, or let each address speak for itself."""
-    known = person.known.then(CustomerState.ABSENT, _status(sides), opted_in_at=_contact_consent(sides).opted_in_at)
-    outcome = Outcome(known, replace(sides, customer=None), identity.RULE, follow=elsewhere.follow)
-    if elsewhere.contact_moves and sides.contact is not None and elsewhere.email is not None:
-        answer = yield MoveContact(sides.contact, elsewhere.email)
-        if isinstance(answer, Done):
-            line = Line("identity", "to_mailchimp", "synced", identity.RULE, None, {"action": "move"})
-            return replace(
-                outcome, known=person.known, moved_to=elsewhere.key, lines=(line,), customer_id=elsewhere.customer_id
-            )
-    return outcome
-
-
-# --- Small words -------------------------------------------------------------------------------------------------------
-
-
-def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent, ContactConsent]:
-    """What both sides say, with the time of an opt-out that a delivery told us.
-
-    An opt-out that came after every opt-in on record stands, even where the contact is subscribed again by a write of
-    ours that crossed it (reliability.md 3.6).
-    """
-    customer, contact = _customer_consent(sides), _contact_consent(sides)
-    told = [at for at in (hint.opted_out_at, person.opted_out_at) if at is not None]
-    if not told or contact.status not in (ContactStatus.SUBSCRIBED, ContactStatus.UNSUBSCRIBED):
-        return customer, contact
-    opted_out_at = max(told)
-    if contact.status is ContactStatus.UNSUBSCRIBED:
-        return customer, replace(contact, opted_out_at=opted_out_at)
-    opt_ins = [at for at in (contact.opted_in_at, _opt_in(customer)) if at is not None]
-    if contact.opted_in_at is not None and all(opted_out_at - at >= CLOCK_SKEW for at in opt_ins):
-        return customer, replace(contact, status=ContactStatus.UNSUBSCRIBED, opted_out_at=opted_out_at)
-    return customer, contact
-
-
-def _opt_in(customer: CustomerConsent) -> datetime | None:
-    return customer.updated_at if customer.state is CustomerState.SUBSCRIBED else None
-
-
-def _customer_consent(sides: Sides) -> CustomerConsent:
-    return sides.customer.consent if sides.customer else NO_CUSTOMER
-
-
-def _contact_consent(sides: Sides) -> ContactConsent:
-    return sides.contact.consent if sides.contact else NO_CONTACT
-
-
-def _status(sides: Sides) -> ContactStatus:
-    return _contact_consent(sides).status
-
-
-def _is_new(person: Person, contact: ContactConsent, options: LiveOptions) -> bool:
-    """S62: only contacts that appeared after the setting was switched on."""
-    if person.known.contact not in (ContactStatus.ABSENT, ContactStatus.PENDING):
-        return False
-    since, at = options.create_since, contact.opted_in_at
-    return since is None or at is None or at >= since
-
-
-def _is_bounce(contact: ContactConsent, options: LiveOptions) -> bool:
-    return contact.status is ContactStatus.CLEANED and not options.cleaned_to_customer
-
-
-_OPENS = frozenset({CustomerWrite.SUBSCRIBED, CustomerWrite.CREATE_SUBSCRIBED})
-
-
-def _opens_mail(push: Push) -> bool:
-    """Whether the write would let somebody be mailed (a confirmation request is a mail, too)."""
-    return push.write_contact in (ContactStatus.SUBSCRIBED, ContactStatus.PENDING) or push.write_customer in _OPENS
-
-
-def _moved(now: ContactConsent | CustomerConsent, then: ContactConsent | CustomerConsent) -> bool:
-    if isinstance(now, CustomerConsent) and isinstance(then, CustomerConsent):
-        return (now.state, now.updated_at) != (then.state, then.updated_at)
-    if isinstance(now, ContactConsent) and isinstance(then, ContactConsent):
-        return (now.status, now.opted_in_at, now.changed_at) != (then.status, then.opted_in_at, then.changed_at)
-    return True
-
-
-def _contact_write(sides: Sides, push: Push, wanted: Profile) -> WriteContact:
-    email = sides.contact.email if sides.contact else (sides.customer.email or "").strip() if sides.customer else ""
-    at = push.consent_at if push.write_contact is ContactStatus.SUBSCRIBED else None
-    contact_id = sides.contact.id if sides.contact else None
-    return WriteContact(
-        email, contact_id, push.write_contact, at, wanted.to_contact, wanted.add_tags, wanted.remove_tags
-    )
-
-
-def _left_alone(person: Person, outcome: Outcome, reason: Reason) -> Outcome:
-    """A difference that is meant to stay: said once, when it begins."""
-    outcome = replace(outcome, reason=reason.value)
-    if person.reason == reason.value:
-        return outcome
-    detail = {
-        "customer_state": outcome.known.customer.value,
-        "contact_status": outcome.known.contact.value,
-    }
-    line = Line("consent", "none", "skipped", outcome.rule, reason.value, detail)
-    return replace(outcome, lines=(*outcome.lines, line))
-
-
-def _line(
-    outcome: Outcome,
-    push: Push,
-    direction: str,
-    before: str,
-    after: str | None,
-    *,
-    fields: list[str] | None = None,
-    action: str = "consent",
-    refused: Refused | None = None,
-) -> Line:
-    """A consent write for the ledger: rule, evidence and both timestamps (invariant 1)."""
-    customer, contact = _customer_consent(outcome.sides), _contact_consent(outcome.sides)
-    detail: dict[str, Any] = {
-        "action": action,
-        "before": before,
-        "after": after,
-        "consent_at": push.consent_at,
-        "evidence": push.evidence.value if push.evidence else None,
-        "customer_state": customer.state.value,
-        "customer_at": customer.updated_at,
-        "contact_status": contact.status.value,
-        "contact_opted_at": contact.opted_in_at,
-        "contact_changed_at": contact.changed_at,
-        "fields": fields,
-        "words": refused.words if refused else None,
-    }
-    shown = {name: value for name, value in detail.items() if value not in (None, [], "")}
-    rule = push.rule.value
-    if refused is None:
-        return Line("consent", direction, "synced", rule, None, shown)
-    quiet = refused.code in {"mc_compliance_state", "mc_forgotten", "mc_ignored"}
-    return Line("consent", direction, "skipped" if quiet else "failed", rule, refused.code, shown)

@@ -21,9 +21,10 @@ from shopchimp.db.results import Missed
 from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
 from shopchimp.domain.addresses import normalise
-from shopchimp.domain.errors import RateLimited, Rejected, Unavailable
+from shopchimp.domain.errors import RateLimited, Unavailable
 from shopchimp.mailchimp import members
 from shopchimp.mailchimp.client import MailchimpClient
+from shopchimp.services import batches
 from shopchimp.services.watching import (
     OVERLAP,
     ContactWatch,
@@ -40,7 +41,6 @@ from shopchimp.shopify.client import ShopifyClient
 
 SHOPIFY_THREADS = 3  # the query cost is the limit there, not the connections
 
-FOR_ALL = frozenset({"mc_plan_limit"})  # a refusal that is about no one contact
 # Refusals that are nobody's failure: only the person can come back (F6), or Mailchimp's word stands.
 LEFT_ALONE = frozenset({"mc_compliance_state", "mc_forgotten", "mc_contact_exists", "mc_ignored", "sh_customer_gone"})
 
@@ -67,24 +67,15 @@ class Writer:
         missed: list[Missed] = []
         if action != "update":
             rows = self._still_as_planned(rows, missed)
-        result = self._send(rows, update_existing=action != "create") if rows else members.BatchResult({}, [])
+        bodies = [(row.key, row.body) for row in rows]
+        result = (
+            batches.write_contacts(self.mailchimp, self.run.audience_id, bodies, update_existing=action != "create")
+            if rows
+            else members.BatchResult({}, [])
+        )
         ours = self._made_before(rows, result, first_try) if attempt > 1 else frozenset()
         self._judge(rows, result, missed, ours=ours)
         self._finish("contact", chunk, missed)
-
-    def _send(self, rows: list[ContactWrite], *, update_existing: bool) -> members.BatchResult:
-        """One batch. Refused as a whole it is halved, until the contact is found that made it so (invariant 7)."""
-        try:
-            bodies = [row.body for row in rows]
-            return members.batch(self.mailchimp, self.run.audience_id, bodies, update_existing=update_existing)
-        except Rejected as error:
-            if error.code in FOR_ALL:
-                raise
-            if len(rows) == 1:
-                return members.BatchResult({}, [members.Refusal(rows[0].key, error.code, error.detail)])
-        half = len(rows) // 2
-        first, second = (self._send(part, update_existing=update_existing) for part in (rows[:half], rows[half:]))
-        return members.BatchResult({**first.taken, **second.taken}, first.refused + second.refused)
 
     def _still_as_planned(self, rows: list[ContactWrite], missed: list[Missed]) -> list[ContactWrite]:
         """Leave out who chose anew, on either side, since both were read."""
@@ -148,21 +139,12 @@ class Writer:
             rows = plan.consent_writes(tx, self.run.id, chunk)
         missed: list[Missed] = []
         due = self._still_to_write(rows, missed)
-        for row, refused in zip(due, self._set(due), strict=True):
+        refusals = batches.write_consents(self.shopify, [self._write(row) for row in due]) if due else []
+        for row, refused in zip(due, refusals, strict=True):
             if refused is not None:
                 kind = "skipped" if refused.code in LEFT_ALONE else "failed"
                 missed.append(Missed(row.n, kind, refused.code, refused.message))
         self._finish("customer", chunk, missed)
-
-    def _set(self, due: list[ConsentWrite]) -> list[customers.UserError | None]:
-        """Set the consents; a document that is refused as a whole is halved like a batch."""
-        try:
-            return customers.set_consents(self.shopify, [self._write(row) for row in due])
-        except Rejected as error:
-            if len(due) == 1:
-                return [customers.UserError(error.code, error.detail)]
-        half = len(due) // 2
-        return self._set(due[:half]) + self._set(due[half:])
 
     def _still_to_write(self, rows: list[ConsentWrite], missed: list[Missed]) -> list[ConsentWrite]:
         """Leave out who chose anew since the reading, and who already is what the plan wants."""

@@ -1,0 +1,90 @@
+"""Many looks side by side: each kind of step is done for everybody who waits for it at once.
+
+`drive` knows neither platform nor database. It is given one function a kind of step, which takes all steps of that kind
+and gives back an answer or an error for each. A look that gets an error ends there; what it had intended stays stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shopchimp.domain import looking, steps
+from shopchimp.domain.errors import PlatformError
+from shopchimp.domain.records import Person
+from shopchimp.domain.steps import Hint, LiveOptions, Looking, Outcome, Step
+
+
+class LeaseEnded(Exception):
+    """Somebody else may be working on this person by now: nothing more is written for them by us."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """One person's look on its way: the step it waits for, or how it ended."""
+
+    person: Person
+    hint: Hint
+    customer_id: int | None = None
+    step: Step | None = None
+    outcome: Outcome | None = None
+    error: Exception | None = None
+    _look: Looking | None = None
+
+    @property
+    def key(self) -> str:
+        """The person's key."""
+        return self.person.key
+
+    def begin(self, options: LiveOptions) -> None:
+        """Take the first step."""
+        self._look = looking.look_at(self.person, self.hint, options)
+        self.step = next(self._look)
+
+    def go_on(self, answer: Any) -> None:
+        """Hand in what came of the step; the look takes the next one or ends."""
+        assert self._look is not None  # noqa: S101 - tells the type checker
+        if isinstance(answer, Exception):
+            self._look.close()
+            self.step, self.error = None, answer
+            return
+        try:
+            self.step = self._look.send(answer)
+        except StopIteration as end:
+            self.step, self.outcome = None, end.value
+        except Exception as error:  # noqa: BLE001 - one person's crash stops nobody else (invariant 7)
+            self.step, self.error = None, error
+
+
+Doing = Callable[[Sequence[Walk]], Sequence[Any]]
+"""Does the steps that these walks wait for; an answer or an error for each, in the same order."""
+
+# A later kind waits until nobody needs an earlier one: so that the bulk calls are as full as they can be.
+_ORDER: tuple[type[Any], ...] = (
+    steps.Read,
+    steps.Permit,
+    steps.Intend,
+    steps.Look,
+    steps.MoveContact,
+    steps.CreateCustomer,
+    steps.WriteConsent,
+    steps.WriteContact,
+    steps.UpdateCustomer,
+    steps.WriteSms,
+)
+
+
+def drive(walks: Sequence[Walk], options: LiveOptions, doings: Mapping[type[Any], Doing]) -> None:
+    """Take every look to its end."""
+    for walk in walks:
+        walk.begin(options)
+    while waiting := [walk for walk in walks if walk.step is not None]:
+        kind = next(kind for kind in _ORDER if any(type(walk.step) is kind for walk in waiting))
+        group = [walk for walk in waiting if type(walk.step) is kind]
+        try:
+            answers: Sequence[Any] = doings[kind](group)
+        except (PlatformError, LeaseEnded) as error:  # the whole call failed: for everybody in it
+            answers = [error] * len(group)
+        for walk, answer in zip(group, answers, strict=True):
+            walk.go_on(answer)
