@@ -62,6 +62,55 @@ def test_the_merchant_changes_a_customer(api):
     assert 'role="alert"' in refused
 
 
+def test_the_whole_form_changes_what_is_different(api):
+    gid = api.customer(email="ann@example.com", phone="+12025550101", firstName="Ann", tags=["a"])
+    path = f"/store/demo-store/customers/{gid.rpartition('/')[2]}"
+    _, _, text = ask(api, "GET", path)
+    for label in (
+        "Email address",
+        "Phone number",
+        "Email marketing",
+        "SMS marketing",
+        "Tags, with commas between them",
+    ):
+        assert f"<label>{label}" in text
+    form = {
+        "firstName": "Ann",
+        "lastName": "",
+        "email": "anna@example.com",
+        "phone": "+12025550101",
+        "tags": "a, vip",
+        "marketingState": "NOT_SUBSCRIBED",
+        "smsMarketingState": "SUBSCRIBED",
+    }
+    assert ask(api, "POST", path, form=form)[0] == 303
+    customer = api.shop.customers.get(gid)
+    assert (customer.email, customer.tags) == ("anna@example.com", ("a", "vip"))
+    assert (customer.email_state, customer.email_at, customer.sms_state) == ("NOT_SUBSCRIBED", None, "SUBSCRIBED")
+    api.customer(email="taken@example.com")
+    _, _, refused = ask(api, "POST", path, form={**form, "email": "taken@example.com"})
+    assert "Email has already been taken" in refused
+
+
+def test_customers_are_created_and_deleted(api):
+    assert "Create customer" in ask(api, "GET", "/store/demo-store/customers/new")[2]
+    form = {"firstName": "Nia", "lastName": "", "email": "nia@example.com", "phone": "", "tags": "vip"}
+    form |= {"marketingState": "SUBSCRIBED", "smsMarketingState": ""}
+    status, headers, _ = ask(api, "POST", "/store/demo-store/customers/new", form=form)
+    customer = api.shop.customers.with_email("nia@example.com")
+    assert (status, customer.email_state, customer.tags) == (303, "SUBSCRIBED", ("vip",))
+    path = headers[b"location"].decode()
+    _, _, refused = ask(api, "POST", "/store/demo-store/customers/new", form=form)
+    assert "Email has already been taken" in refused
+    assert 'value="nia@example.com"' in refused
+    customer.orders = 1
+    assert "associated orders" in ask(api, "POST", f"{path}/delete")[2]
+    customer.orders = 0
+    assert ask(api, "POST", f"{path}/delete")[0] == 303
+    assert api.shop.customers.with_email("nia@example.com") is None
+    assert ask(api, "POST", f"{path}/delete")[0] == 404
+
+
 def test_the_app_is_framed_with_a_signed_first_load(api):
     _, _, text = ask(api, "GET", "/store/demo-store/apps/shopchimp/activity", "filter=failed")
     source = urlsplit(text.split('src="')[1].split('"')[0].replace("&amp;", "&"))

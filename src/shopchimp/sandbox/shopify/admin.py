@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from shopchimp.sandbox.shopify.consent import WRITABLE
-from shopchimp.sandbox.shopify.editing import STATES, change_customer
+from shopchimp.sandbox.shopify.editing import SMS_STATES, STATES, change_customer, create_customer
 from shopchimp.sandbox.shopify.fields import display_name, iso, iso_or_none
 from shopchimp.sandbox.shopify.listing import count_customers, list_customers
 from shopchimp.sandbox.shopify.oauth import AppIdentity, admin_host, session_token, signed_query
@@ -18,6 +18,7 @@ from shopchimp.sandbox.shopify.store import Customer
 from shopchimp.sandbox.shopify.wire import Reply, Request, html, redirect, script
 
 SHOWN: Final = 50
+_ON_FORM: Final = ("firstName", "lastName", "email", "phone", "marketingState", "smsMarketingState", "tags")
 _PAGES: Final = files("shopchimp.sandbox").joinpath("pages")
 
 
@@ -33,6 +34,12 @@ def page(shops: Mapping[str, Shop], app: AppIdentity, request: Request) -> Reply
     match request.method, parts[2:]:
         case "GET", [] | ["customers"]:
             return _customers(shop, request.query)
+        case "GET", ["customers", "new"]:
+            return _new_customer(shop, {})
+        case "POST", ["customers", "new"]:
+            return _create(shop, request.body)
+        case "POST", ["customers", number, "delete"]:
+            return _delete(shop, number)
         case "GET", ["customers", number]:
             return _customer(shop, number)
         case "POST", ["customers", number]:
@@ -58,24 +65,65 @@ def _customer(shop: Shop, number: str, problem: str | None = None) -> Reply:
     customer = _numbered(shop, number)
     if customer is None:
         return _missing()
-    return _render("customer.html", shop=shop, customer=customer, states=STATES, writable=WRITABLE, problem=problem)
+    shown = {"states": STATES, "sms_states": SMS_STATES, "writable": WRITABLE, "problem": problem}
+    return _render("customer.html", shop=shop, customer=customer, **shown)
 
 
 def _change(shop: Shop, number: str, body: bytes) -> Reply:
+    """What the form says otherwise than the customer; fields that are not in it stay."""
     customer = _numbered(shop, number)
     if customer is None:
         return _missing()
-    form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-    values: dict[str, Any] = {name: form[name] for name in ("firstName", "lastName") if name in form}
-    before = {"firstName": customer.first_name or "", "lastName": customer.last_name or ""}
-    values = {name: value for name, value in values.items() if value != before[name]}
-    if form.get("marketingState", customer.email_state) != customer.email_state:
-        values["marketingState"] = form["marketingState"]
+    before = {
+        "firstName": customer.first_name or "",
+        "lastName": customer.last_name or "",
+        "email": customer.email or "",
+        "phone": customer.phone or "",
+        "tags": ", ".join(customer.tags),
+        "marketingState": customer.email_state,
+        "smsMarketingState": customer.sms_state,
+    }
+    form = _form(body)
+    values = {name: form[name] for name, shown in before.items() if form.get(name, shown) != shown}
     try:
-        change_customer(shop.customers, customer, values)
+        change_customer(shop.customers, customer, _with_tags(values))
     except ValueError as error:
         return _customer(shop, number, str(error))
     return redirect(f"/store/{shop.name}/customers/{number}", 303)
+
+
+def _new_customer(shop: Shop, given: Mapping[str, str], problem: str | None = None) -> Reply:
+    shown = {**dict.fromkeys(_ON_FORM, ""), **given}
+    return _render("customer_new.html", shop=shop, given=shown, writable=WRITABLE, problem=problem)
+
+
+def _create(shop: Shop, body: bytes) -> Reply:
+    form = _form(body)
+    values = {name: value for name, value in form.items() if value}
+    try:
+        customer = create_customer(shop.customers, _with_tags(values))
+    except ValueError as error:
+        return _new_customer(shop, form, str(error))
+    return redirect(f"/store/{shop.name}/customers/{customer.number}", 303)
+
+
+def _delete(shop: Shop, number: str) -> Reply:
+    """Refused like the API's: somebody with orders stays."""
+    customer = _numbered(shop, number)
+    if customer is None:
+        return _missing()
+    if customer.orders:
+        return _customer(shop, number, "Customer can’t be deleted because they have associated orders")
+    shop.customers.delete(customer)
+    return redirect(f"/store/{shop.name}/customers", 303)
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return dict(parse_qsl(body.decode(), keep_blank_values=True))
+
+
+def _with_tags(values: Mapping[str, str]) -> dict[str, Any]:
+    return {name: [value] if name == "tags" else value for name, value in values.items()}
 
 
 def _framed(shop: Shop, app: AppIdentity, inside: str, request: Request) -> Reply:

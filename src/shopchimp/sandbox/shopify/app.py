@@ -34,7 +34,9 @@ OPERATION: Final = re.compile(
     rb'"operationName"\s*:\s*"(?P<named>\w+)"|"query"\s*:\s*"(?:[^"\\]|\\.)*?\b(?:query|mutation)\s+(?P<first>\w+)'
 )
 # Control routes of Shopify's port alone; the shared ones are in sandbox/control.py.
-OWN_CONTROL: Final = frozenset({"/_sandbox/session-token", "/_sandbox/expire-tokens"})
+OWN_CONTROL: Final = frozenset(
+    f"/_sandbox/{name}" for name in ("session-token", "expire-tokens", "compliance", "uninstall")
+)
 
 
 class ShopifySandbox:
@@ -62,8 +64,17 @@ class ShopifySandbox:
             domain: open_shop(domain, app, clock=clock, plan=plan, seed=seed, log=self.log) for domain in domains
         }
         self.main = next(iter(self.shops.values()))
-        self.courier: Courier | None = None  # set later; without one nobody is told of changes
         self.base_url = ""  # set when the port is known: where result files are fetched
+
+    @property
+    def courier(self) -> Courier | None:
+        """Set later; without one nobody is told of changes."""
+        return self.main.announcer.courier
+
+    @courier.setter
+    def courier(self, courier: Courier | None) -> None:
+        for shop in self.shops.values():
+            shop.announcer.courier = courier
 
     def add(self, person: Person, domain: str | None = None) -> None:
         (self.shops[domain] if domain else self.main).customers.seed(person)
@@ -130,7 +141,23 @@ class ShopifySandbox:
             for shop in self.shops.values():
                 shop.tokens.expire_access()
             return json_reply(200, {"expired": True})
+        if request.path in OWN_CONTROL and request.method == "POST":
+            return self._own_control(request)
         return admin.page(self.shops, self.app, request)
+
+    def _own_control(self, request: Request) -> Reply:
+        """`compliance` sends one of the toml's topics, `uninstall` is the merchant's: `{"shop"?, ...}`."""
+        given = orjson.loads(request.body or b"{}")
+        shop = self.shops.get(given.get("shop", self.main.domain))
+        if shop is None:
+            return json_reply(400, {"error": "no such shop"})
+        if request.path.endswith("/uninstall"):
+            shop.uninstall()
+            return json_reply(200, {"uninstalled": shop.domain})
+        try:
+            return json_reply(200, shop.announcer.compliance(given))
+        except ValueError as error:
+            return json_reply(400, {"error": str(error)})
 
     def _graphql(self, request: Request, domain: str, version: str) -> Reply:
         shop = self.shops.get(domain)

@@ -12,7 +12,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from shopchimp.sandbox.shopify.store import Customer, Customers
+from shopchimp.sandbox.shopify.store import EMAIL_CONSENT, SMS_CONSENT, Consent, Customer, Customers
 
 WRITABLE = ("SUBSCRIBED", "UNSUBSCRIBED", "PENDING")
 
@@ -52,27 +52,28 @@ def update_sms_consent(customers: Customers, given: Mapping[str, Any]) -> dict[s
     return {"customer": customer, "userErrors": []}
 
 
-def decide_email(customers: Customers, customer: Customer, choice: Choice) -> bool:
+def decide_email(customers: Customers, customer: Customer, choice: Choice, *, tell: bool = True) -> bool:
     """Make the choice the visible one if it is the newest; whether anything changed."""
-    at = customers.now() if choice.at is None else choice.at
-    if not _becomes_visible(choice.state, at, customer.email_state, customer.email_at):
+    shown = customers.email_consent(customer)
+    chosen = _chosen(choice, shown, now=customers.now())
+    if chosen is None:
         return False
-    customer.email_state, customer.email_at = choice.state, at
-    customer.email_level = choice.level or customer.email_level
-    _remember_clock(customers, customer, clock=choice.at is None)
+    customers.set_email_consent(customer, chosen)
     customers.log.add("consent", customer.gid, {"channel": "email", **_written(choice)})
-    customers.changed(customer, "customers_email_marketing_consent/update")
+    if tell:
+        customers.changed(customer, EMAIL_CONSENT)
     return True
 
 
-def decide_sms(customers: Customers, customer: Customer, choice: Choice) -> bool:
-    at = customers.now() if choice.at is None else choice.at
-    if not _becomes_visible(choice.state, at, customer.sms_state, customer.sms_at):
+def decide_sms(customers: Customers, customer: Customer, choice: Choice, *, tell: bool = True) -> bool:
+    shown = customers.sms_consent(customer)
+    chosen = _chosen(choice, shown, now=customers.now())
+    if chosen is None:
         return False
-    customer.sms_state, customer.sms_at = choice.state, at
-    customer.sms_level = choice.level or customer.sms_level
+    customers.set_sms_consent(customer, chosen)
     customers.log.add("consent", customer.gid, {"channel": "sms", **_written(choice)})
-    customers.changed(customer, "customers_marketing_consent/update")
+    if tell:
+        customers.changed(customer, SMS_CONSENT)
     return True
 
 
@@ -106,16 +107,12 @@ def seconds(written: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _becomes_visible(state: str, at: int, visible: str, visible_at: int | None) -> bool:
-    return state != visible and (visible_at is None or at >= visible_at)
-
-
-def _remember_clock(customers: Customers, customer: Customer, *, clock: bool) -> None:
-    """Whose date is our clock's: it must not appear where two runs are compared row by row."""
-    if clock:
-        customers.clock_dated.add(customer.number)
-    else:
-        customers.clock_dated.discard(customer.number)
+def _chosen(choice: Choice, shown: Consent, *, now: int) -> Consent | None:
+    """What is shown from now on; None if what is shown stays. A date by our clock must not be compared between runs."""
+    at = now if choice.at is None else choice.at
+    if choice.state == shown.state or (shown.at is not None and at < shown.at):
+        return None
+    return Consent(choice.state, choice.level or shown.level, at, clock_dated=choice.at is None)
 
 
 def _written(choice: Choice) -> dict[str, Any]:

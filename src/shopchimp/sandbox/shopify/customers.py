@@ -14,7 +14,7 @@ from shopchimp.sandbox.shopify.customer_rules import (
     tags_problem,
     text_or_none,
 )
-from shopchimp.sandbox.shopify.store import Customer, Customers, MailingAddress
+from shopchimp.sandbox.shopify.store import UPDATED, Customer, Customers, Happening, MailingAddress
 
 COUNTRIES: Final = {
     "US": "United States",
@@ -24,7 +24,7 @@ COUNTRIES: Final = {
     "FR": "France",
     "SE": "Sweden",
 }
-_TEXTS: Final = {"firstName": "first_name", "lastName": "last_name", "note": "note"}
+TEXTS: Final = {"firstName": "first_name", "lastName": "last_name", "note": "note"}
 
 
 def create(customers: Customers, given: Given) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def add_tags(customers: Customers, gid: str, tags: list[str]) -> dict[str, Any]:
     merged = clean_tags([*customer.tags, *tags])
     if problem := tags_problem(merged):
         return {"node": None, "userErrors": [_error(["tags"], problem)]}
-    _set_tags(customers, customer, merged, "customer.tags_added")
+    _set_tags(customers, customer, merged)
     return {"node": customer, "userErrors": []}
 
 
@@ -111,7 +111,7 @@ def remove_tags(customers: Customers, gid: str, tags: list[str]) -> dict[str, An
         return _unknown_node()
     gone = {tag.lower() for tag in clean_tags(tags)}
     left = tuple(tag for tag in customer.tags if tag.lower() not in gone)
-    _set_tags(customers, customer, left, "customer.tags_removed")
+    _set_tags(customers, customer, left)
     return {"node": customer, "userErrors": []}
 
 
@@ -119,7 +119,7 @@ def add_address(customers: Customers, gid: str, given: Given, *, default: bool) 
     customer = customers.get(gid)
     if customer is None:
         return {"address": None, "userErrors": [_error(["customerId"], "Customer does not exist")]}
-    address = _address(customer, given)
+    address = address_of(customer, given)
     if default or customer.address is None:
         customer.address = address
         customers.log.add("address", gid, dict(given))
@@ -127,12 +127,12 @@ def add_address(customers: Customers, gid: str, given: Given, *, default: bool) 
     return {"address": address, "userErrors": []}
 
 
-def fresh(customers: Customers, *, email: str | None) -> Customer:
-    """A customer as Shopify makes one: never asked, account not enabled."""
+def fresh(customers: Customers) -> Customer:
+    """A customer as Shopify makes one: nobody yet, never asked, account not enabled."""
     now = customers.now()
     return Customer(
         number=customers.next_number(),
-        email=email,
+        email=None,
         first_name=None,
         last_name=None,
         phone=None,
@@ -156,27 +156,48 @@ def fresh(customers: Customers, *, email: str | None) -> Customer:
 
 
 def _new(customers: Customers, given: Given) -> Customer:
-    customer = fresh(customers, email=text_or_none(given.get("email")))
-    customer.phone = phone_or_none(given.get("phone"))
-    customers.add(customer)
+    """Whether the consent topics fire as well is not known (shopify.md 3.4): they do not, which is the harder case."""
+    customer = fresh(customers)
+    customers.place(customer)
     _fill(customers, customer, given)
     customers.log.add("customer", customer.gid, dict(given))
     if given.get("emailMarketingConsent"):
-        decide_email(customers, customer, choice_of(given["emailMarketingConsent"]))
+        decide_email(customers, customer, choice_of(given["emailMarketingConsent"]), tell=False)
     if given.get("smsMarketingConsent"):
-        decide_sms(customers, customer, choice_of(given["smsMarketingConsent"]))
+        decide_sms(customers, customer, choice_of(given["smsMarketingConsent"]), tell=False)
+    customers.created(customer)
     return customer
 
 
 def _change(customers: Customers, customer: Customer, given: Given) -> None:
+    profile, tags = profile_of(customer), customer.tags
     _fill(customers, customer, given)
-    customers.log.add("customer", customer.gid, dict(given))
-    customers.changed(customer)
+    if happenings := what_changed(customer, profile, tags):
+        customers.log.add("customer", customer.gid, dict(given))
+        customers.changed(customer, *happenings)
+
+
+def profile_of(customer: Customer) -> tuple[Any, ...]:
+    """What customers/update is about; consent and tags have topics of their own since 2025-01."""
+    names = (customer.first_name, customer.last_name, customer.note, customer.locale)
+    address = customer.address
+    where = address and (address.first_name, address.last_name, address.company, address.place)
+    return (*names, customer.email, customer.phone, where)
+
+
+def what_changed(customer: Customer, profile: tuple[Any, ...], tags: tuple[str, ...]) -> list[Happening]:
+    """The topics of a change, from what was there before: a save that changes nothing tells nobody."""
+    found = [UPDATED] if profile_of(customer) != profile else []
+    if added := tuple(tag for tag in customer.tags if tag not in tags):
+        found.append(Happening("customer.tags_added", added))
+    if removed := tuple(tag for tag in tags if tag not in customer.tags):
+        found.append(Happening("customer.tags_removed", removed))
+    return found
 
 
 def _fill(customers: Customers, customer: Customer, given: Given) -> None:
     """Only what the input names is touched."""
-    for name, attribute in _TEXTS.items():
+    for name, attribute in TEXTS.items():
         if name in given:
             setattr(customer, attribute, text_or_none(given[name]))
     if given.get("locale"):
@@ -188,17 +209,17 @@ def _fill(customers: Customers, customer: Customer, given: Given) -> None:
         phone = phone_or_none(given["phone"]) if "phone" in given else customer.phone
         customers.rename(customer, email=email, phone=phone)
     if given.get("addresses"):
-        customer.address = _address(customer, given["addresses"][0])
+        customer.address = address_of(customer, given["addresses"][0])
 
 
-def _set_tags(customers: Customers, customer: Customer, tags: tuple[str, ...], topic: str) -> None:
-    if tags != customer.tags:
-        customer.tags = tags
+def _set_tags(customers: Customers, customer: Customer, tags: tuple[str, ...]) -> None:
+    before, customer.tags = customer.tags, tags
+    if happenings := what_changed(customer, profile_of(customer), before):
         customers.log.add("tags", customer.gid, {"tags": list(tags)})
-        customers.changed(customer, topic)
+        customers.changed(customer, *happenings)
 
 
-def _address(customer: Customer, given: Given) -> MailingAddress:
+def address_of(customer: Customer, given: Given) -> MailingAddress:
     country = given.get("countryCode")
     place = Address(
         address1=given.get("address1") or "",

@@ -6,6 +6,8 @@ A later issue adds its queries and mutations here (or in a module beside, with t
 from collections.abc import Callable
 from typing import Any, Final
 
+from graphql import GraphQLError
+
 from shopchimp.sandbox.shopify import about, consent, customers
 from shopchimp.sandbox.shopify.bulk import Source
 from shopchimp.sandbox.shopify.bulk_query import BulkPlan, BulkQueryError
@@ -16,6 +18,7 @@ from shopchimp.sandbox.shopify.search import exact_filter, parse
 from shopchimp.sandbox.shopify.store import Customer
 
 Root = Callable[[Call, Arguments], Any]
+MOST_IDS: Final = 250
 ROOTS: Final[dict[tuple[str, str], Root]] = {}
 
 
@@ -143,6 +146,10 @@ def _node(call: Call, args: Arguments) -> Any:
 
 @query("nodes")
 def _nodes(call: Call, args: Arguments) -> list[Any]:
+    """Its cost is that of one object whatever the number of ids (shopify.md section 5): a list, not a connection."""
+    if len(args["ids"]) > MOST_IDS:
+        message = f"The input array size of {len(args['ids'])} is greater than the maximum allowed of {MOST_IDS}."
+        raise GraphQLError(message, extensions={"code": "MAX_INPUT_SIZE_EXCEEDED"})
     return [_object(call, gid) for gid in args["ids"]]
 
 
@@ -219,7 +226,7 @@ def _webhook(call: Call, args: Arguments) -> Any:
 @mutation("webhookSubscriptionCreate")
 def _create_webhook(call: Call, args: Arguments) -> Any:
     now = call.shop.customers.now()
-    return call.shop.webhooks.create(args["topic"], args["webhookSubscription"], now=now)
+    return call.shop.webhooks.create(args["topic"], args["webhookSubscription"], now=now, scopes=call.scopes)
 
 
 @mutation("webhookSubscriptionUpdate")

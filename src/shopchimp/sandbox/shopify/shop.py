@@ -1,10 +1,11 @@
 """One shop: its customers, its tokens, its bulk operations, webhook subscriptions and call budget."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shopchimp.sandbox.people import HISTORY_START
 from shopchimp.sandbox.recording import WriteLog
+from shopchimp.sandbox.shopify.announcing import Announcer
 from shopchimp.sandbox.shopify.bulk import BulkOperations
 from shopchimp.sandbox.shopify.cost import PLANS, Bucket
 from shopchimp.sandbox.shopify.oauth import AppIdentity, Tokens
@@ -22,6 +23,11 @@ class Shop:
     bulk: BulkOperations
     webhooks: Webhooks
     bucket: Bucket
+    announcer: Announcer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.announcer = Announcer(self, self.customers.clock)
+        self.customers.listeners.append(self.announcer)
 
     @property
     def name(self) -> str:
@@ -32,6 +38,7 @@ class Shop:
         return int(HISTORY_START.timestamp())
 
     def uninstall(self) -> None:
+        self.announcer.uninstalled()
         self.tokens.revoke()
         self.webhooks.by_number.clear()
 

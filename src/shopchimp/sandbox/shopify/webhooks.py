@@ -1,10 +1,11 @@
-"""Webhook subscriptions made through the API (shopify.md section 3.3): stored and listed.
+"""Webhook subscriptions made through the API (shopify.md section 3.3): stored, listed, and dropped when they fail.
 
-Delivery is the place where `Customers.listeners` meets this list: a listener gets each change with its topic.
+`announcing.py` is where what happens in the shop meets this list.
 """
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,14 +15,20 @@ from shopchimp.sandbox.shopify.store import number_of
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,50}")
+MOST_FAILURES: Final = 8  # deliveries in a row whose last try failed; then the subscription is dropped
+NEEDS: Final = {"CUSTOMERS_MERGE": "read_customer_merge", "CUSTOMER": "read_customers", "ORDER": "read_orders"}
 
 
 @dataclass(slots=True)
 class Webhooks:
     by_number: dict[int, dict[str, Any]] = field(default_factory=dict)
     last: int = 1_000_000_000_000
+    failures: Counter[int] = field(default_factory=Counter)
 
-    def create(self, topic: str, given: Mapping[str, Any], *, now: int) -> dict[str, Any]:
+    def create(self, topic: str, given: Mapping[str, Any], *, now: int, scopes: Collection[str]) -> dict[str, Any]:
+        if not _may_hear(topic, scopes):
+            message = f"You do not have permission to create or update webhooks with the topic {topic}"
+            return _refused(["topic"], message)
         if problem := self._problem(topic, given, None):
             return _refused(*problem)
         self.last += 1
@@ -57,6 +64,19 @@ class Webhooks:
         del self.by_number[number_of(gid, "WebhookSubscription") or 0]
         return {"deletedWebhookSubscriptionId": gid, "userErrors": []}
 
+    def of_topic(self, topic: str) -> list[tuple[int, dict[str, Any]]]:
+        """With their numbers. The list is a copy: the courier's thread may drop one at any time."""
+        return [(number, each) for number, each in list(self.by_number.items()) if each["topic"] == topic]
+
+    def failed(self, number: int) -> None:
+        """A delivery was given up; called by the courier's thread."""
+        self.failures[number] += 1
+        if self.failures[number] >= MOST_FAILURES:
+            self.by_number.pop(number, None)
+
+    def delivered(self, number: int) -> None:
+        self.failures.pop(number, None)
+
     def get(self, gid: str) -> dict[str, Any] | None:
         return self.by_number.get(number_of(gid, "WebhookSubscription") or 0)
 
@@ -65,13 +85,19 @@ class Webhooks:
     ) -> tuple[list[str], str] | None:
         address = ["webhookSubscription", "callbackUrl"]
         uri = _uri(given)
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+            named = parts.port is None or bool(parts.hostname)
+        except ValueError:
+            named = False
+        if not named or parts.scheme not in ("http", "https", "pubsub", "arn"):
+            return address, "Address is invalid"
         # Shopify takes https only; a product under test on the same machine has no certificate.
         if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             return address, "Address protocol http:// is not supported"
         if (parts.hostname or "").endswith((".myshopify.com", ".shopify.com")):
             return address, "Address cannot be a Shopify or an internal domain"
-        others = [each for each in self.by_number.values() if each is not itself]
+        others = [each for each in list(self.by_number.values()) if each is not itself]
         same = (topic, uri, given.get("filter") or "")
         if any((each["topic"], each["uri"], each["filter"] or "") == same for each in others):
             return address, "Address for this topic has already been taken"
@@ -81,6 +107,11 @@ class Webhooks:
         if name is not None and any(each["name"] == name for each in others):
             return ["webhookSubscription", "name"], "Name has already been taken"
         return None
+
+
+def _may_hear(topic: str, scopes: Collection[str]) -> bool:
+    scope = next((scope for start, scope in NEEDS.items() if topic.startswith(start)), None)
+    return scope is None or scope in scopes or scope.replace("read_", "write_", 1) in scopes
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
