@@ -45,6 +45,8 @@ def upgrade() -> None:
         sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("token", sa.Uuid(), nullable=True),
         sa.Column("attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("crashes", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("settles_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state", sa.Text(), server_default="waiting", nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("customer_id", sa.BigInteger(), nullable=True),

@@ -324,6 +324,8 @@ class Change(Base):
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     token: Mapped[UUID | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    crashes: Mapped[int] = mapped_column(server_default=text("0"))  # claims in a row of which nobody told the end
+    settles_at: Mapped[datetime | None]  # taken over from somebody whose late write may come until then
     state: Mapped[str] = mapped_column(server_default="waiting")
     source: Mapped[str]  # who spoke last: shopify, mailchimp, poll, audit, merchant, identity
     customer_id: Mapped[int | None]  # the customer that a delivery named

@@ -1,0 +1,447 @@
+"""Changes: people to look at again, one row each, worked on under a lease whose token and version fence the end.
+
+The order is claim, commit, and only then read what belongs to the keys (reliability.md 3.3): a read in the claim's
+own statement would see the time before the lock, and the delete would match the newer version.
+
+A lease that ran out is taken over, but its holder may only be asleep between its last check and its write. So a key
+that was taken over is looked at once more when such a write would have come (`settles_at`), and whoever finds that
+it lost its lease marks the key again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+LIVE, BACKFILL = "contacts", "backfill"
+SETTLING = 3  # leases until the late write of somebody whose lease ran out must have come
+MAX_CRASHES = 5  # claims that nobody told the end of
+SUSPECT = 2  # after so many crashes a key is worked on alone, so that it takes no others with it
+MAX_ATTEMPTS = 20  # failures that might have passed, and didn't
+MANY_ATTEMPTS = 5  # of these there must be some before the day is counted: waiting for the merchant is no failure
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A person to look at. `allowed`: the merchant let the change go past the circuit breaker."""
+
+    key: str
+    source: str
+    customer_id: int | None = None
+    opted_out_at: datetime | None = None
+    event_at: datetime | None = None
+    lane: str = LIVE
+    allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A person to look at now. `stolen`: taken over from a lease that ran out."""
+
+    key: str
+    version: int
+    attempts: int
+    stolen: bool
+    customer_id: int | None
+    opted_out_at: datetime | None
+    allowed: bool
+    event_at: datetime | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A person whose change is parked or held, for the merchant's page."""
+
+    key: str
+    state: str
+    cause: str | None
+    detail: str | None
+    source: str
+    customer_id: int | None
+    marked_at: datetime
+
+
+# what is known of both rows when a key is marked that is there already
+_MARKED = """
+    version = c.version + 1,
+    state = 'waiting',
+    attempts = case when c.state = 'waiting' then c.attempts else 0 end,
+    crashes = case when c.state = 'waiting' then c.crashes else 0 end,
+    marked_at = case when c.state = 'waiting' then c.marked_at else now() end,
+    cause = case when c.state = 'waiting' then c.cause end,
+    detail = case when c.state = 'waiting' then c.detail end,
+    due_at = case when c.token is null then least(c.due_at, now()) else c.due_at end
+"""
+
+
+def mark(tx: Connection, shop_id: int, marks: Sequence[Mark]) -> None:
+    """Note that these people are to be looked at, once each, however often they are named."""
+    merged = _merge(marks)
+    if not merged:
+        return
+    # in the order of the keys, as all who hold several rows at once: so nobody waits for each other in a circle
+    query = text(
+        f"""
+        insert into changes as c (shop_id, kind, key, lane, source, customer_id, opted_out_at, event_at, allowed)
+        select :shop, 'person', m.* from unnest(
+            cast(:keys as text[]), cast(:lanes as text[]), cast(:sources as text[]), cast(:customers as bigint[]),
+            cast(:opted_out as timestamptz[]), cast(:events as timestamptz[]), cast(:allowed as boolean[])
+        ) as m (key, lane, source, customer_id, opted_out_at, event_at, allowed) order by m.key collate "C"
+        on conflict (shop_id, kind, key) do update set {_MARKED},
+            lane = case when 'contacts' in (c.lane, excluded.lane) then 'contacts' else excluded.lane end,
+            source = excluded.source,
+            customer_id = coalesce(excluded.customer_id, c.customer_id),
+            opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at),
+            event_at = least(c.event_at, excluded.event_at),
+            allowed = c.allowed or excluded.allowed
+        """
+    )
+    values = {
+        "shop": shop_id,
+        "keys": [mark.key for mark in merged],
+        "lanes": [mark.lane for mark in merged],
+        "sources": [mark.source for mark in merged],
+        "customers": [mark.customer_id for mark in merged],
+        "opted_out": [mark.opted_out_at for mark in merged],
+        "events": [mark.event_at for mark in merged],
+        "allowed": [mark.allowed for mark in merged],
+    }
+    tx.execute(query, values)
+    for lane in sorted({mark.lane for mark in merged}):
+        ready(tx, shop_id, lane)
+
+
+def ready(tx: Connection, shop_id: int, lane: str) -> None:
+    """Note that something waits in this lane. Locks its row only when it was idle."""
+    query = text(
+        """
+        insert into lanes as l (shop_id, lane) select :shop, :lane
+        where not exists (select 1 from lanes where shop_id = :shop and lane = :lane and ready_at is not null)
+        on conflict (shop_id, lane) do update set ready_at = coalesce(l.ready_at, now())
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "lane": lane})
+
+
+def _merge(marks: Iterable[Mark]) -> list[Mark]:
+    merged: dict[str, Mark] = {}
+    for mark in marks:
+        if (before := merged.get(mark.key)) is None:
+            merged[mark.key] = mark
+            continue
+        merged[mark.key] = replace(
+            mark,
+            lane=LIVE if LIVE in {mark.lane, before.lane} else mark.lane,
+            customer_id=before.customer_id if mark.customer_id is None else mark.customer_id,
+            opted_out_at=max(filter(None, (before.opted_out_at, mark.opted_out_at)), default=None),
+            event_at=min(filter(None, (before.event_at, mark.event_at)), default=None),
+            allowed=before.allowed or mark.allowed,
+        )
+    return [merged[key] for key in sorted(merged)]
+
+
+# ------------------------------------------------------------------ under a lease
+
+
+def claim(tx: Connection, shop_id: int, lane: str, *, token: UUID, lease: float, limit: int) -> list[Claimed]:
+    """Take up to `limit` due people for `lease` seconds, those due longest. Commit before reading what belongs to them.
+
+    Who was claimed five times without anybody telling the end is parked: something of ours dies of this key. Before
+    that it is claimed alone, so that the others in its batch live.
+    """
+    query = text(
+        f"""
+        with due as (
+            select kind, key, token is not null as stolen from changes
+            where shop_id = :shop and lane = :lane and state = 'waiting' and due_at <= now()
+            order by due_at limit :limit for update skip locked
+        )
+        update changes c set token = :token, due_at = now() + make_interval(secs => :lease), attempts = attempts + 1,
+            crashes = c.crashes + due.stolen::int,
+            settles_at = case when due.stolen then now() + make_interval(secs => {SETTLING} * :lease)
+                when c.settles_at > now() then c.settles_at end
+        from due where c.shop_id = :shop and c.kind = due.kind and c.key = due.key
+        returning {", ".join(f"c.{field.name}" for field in fields(Claimed) if field.name != "stolen")},
+            due.stolen, c.crashes
+        """
+    )
+    rows = tx.execute(query, {"shop": shop_id, "lane": lane, "token": token, "lease": lease, "limit": limit}).all()
+    poison = [row.key for row in rows if row.crashes >= MAX_CRASHES]
+    suspects = [row.key for row in rows if SUSPECT <= row.crashes < MAX_CRASHES]
+    kept = {suspects[0]} if suspects else {row.key for row in rows} - set(poison)
+    if poison:
+        park(tx, shop_id, token, [(row.key, row.version, "internal", "") for row in rows if row.key in set(poison)])
+    if suspects:
+        _give_back(tx, shop_id, token, [row.key for row in rows if row.key not in {*kept, *poison}])
+    names = [field.name for field in fields(Claimed)]
+    return [Claimed(**{name: row._mapping[name] for name in names}) for row in rows if row.key in kept]
+
+
+def _give_back(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str]) -> None:
+    """As if they had not been claimed: due now, nothing counted."""
+    query = text(
+        """
+        update changes set token = null, due_at = now(), attempts = greatest(attempts - 1, 0)
+        where shop_id = :shop and kind = 'person' and key = any(:keys) and token = :token
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "keys": list(keys), "token": token})
+
+
+def renew(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str], *, lease: float) -> set[str]:
+    """Keep the lease of these for another `lease` seconds. Gives back which are still ours (the done ones aren't)."""
+    ours = _hold_rows(tx, shop_id, token, keys)
+    query = text(
+        """
+        update changes set due_at = now() + make_interval(secs => :lease)
+        where shop_id = :shop and kind = 'person' and key = any(:keys) and token = :token
+        """
+    )
+    if ours:
+        tx.execute(query, {"shop": shop_id, "keys": list(ours), "token": token, "lease": lease})
+    return set(ours)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    version: int
+    settled: bool
+
+
+def _hold_rows(tx: Connection, shop_id: int, token: UUID, keys: Iterable[str]) -> dict[str, _Ours]:
+    """The rows of these keys that are still ours, held until the transaction ends."""
+    query = text(
+        """
+        select key, version, settles_at is null as settled from changes
+        where shop_id = :shop and kind = 'person' and key = any(:keys) and token = :token
+        order by key for no key update
+        """
+    )
+    rows = tx.execute(query, {"shop": shop_id, "keys": list(keys), "token": token})
+    return {row.key: _Ours(row.version, row.settled) for row in rows}
+
+
+def finish(tx: Connection, shop_id: int, token: UUID, done: Sequence[tuple[str, int]]) -> set[str]:
+    """These people (key, claimed version) are in sync; in the transaction that records what was done.
+
+    Deleted is only who wasn't marked meanwhile and whose lease was ours all along; the others are looked at again.
+    Gives back who was deleted.
+    """
+    ours = _hold_rows(tx, shop_id, token, (key for key, _ in done))
+    gone = {key for key, version in done if key in ours and ours[key] == _Ours(version, settled=True)}
+    if gone:
+        query = text("delete from changes where shop_id = :shop and kind = 'person' and key = any(:keys)")
+        tx.execute(query, {"shop": shop_id, "keys": sorted(gone)})
+    _look_again(tx, shop_id, token, {key: version for key, version in done if key in ours and key not in gone})
+    _lost(tx, shop_id, [key for key, _ in done if key not in ours])
+    return gone
+
+
+def _look_again(tx: Connection, shop_id: int, token: UUID, versions: Mapping[str, int]) -> None:
+    """Ours, but marked meanwhile (due now), or taken over (due when the other's late write would have come)."""
+    if not versions:
+        return
+    query = text(
+        """
+        update changes c set token = null, attempts = 0, crashes = 0, cause = null, detail = null, allowed = false,
+            due_at = case when c.version <> d.version then now() else greatest(now(), c.settles_at) end
+        from unnest(cast(:keys as text[]), cast(:versions as bigint[])) as d (key, version)
+        where c.shop_id = :shop and c.kind = 'person' and c.key = d.key and c.token = :token
+        """
+    )
+    values = {"shop": shop_id, "token": token, "keys": list(versions), "versions": list(versions.values())}
+    tx.execute(query, values)
+
+
+def _lost(tx: Connection, shop_id: int, keys: Sequence[str]) -> None:
+    """Somebody else took these over or is done with them, and our write may have come after theirs: mark them again.
+
+    Not in a shop that was disconnected meanwhile, whose changes were deleted for good.
+    """
+    if not keys:
+        return
+    query = text(
+        f"""
+        insert into changes as c (shop_id, kind, key, lane, source)
+        select :shop, 'person', m.key, 'contacts', 'lease' from unnest(cast(:keys as text[])) as m (key)
+        where exists (select 1 from connections where shop_id = :shop and live_since is not null)
+        order by m.key collate "C"
+        on conflict (shop_id, kind, key) do update set {_MARKED}
+        returning 1
+        """
+    )
+    if tx.execute(query, {"shop": shop_id, "keys": sorted(set(keys))}).all():
+        ready(tx, shop_id, LIVE)
+
+
+def later(
+    tx: Connection, shop_id: int, token: UUID, waiting: Sequence[tuple[str, float, str, str]], *, count: bool
+) -> set[str]:
+    """Not done: look again in so many seconds (key, seconds, cause, detail). Not `count`: the claim was no attempt.
+
+    Who failed for a day or 20 times is parked instead; gives back who was.
+    """
+    ours = _hold_rows(tx, shop_id, token, (each[0] for each in waiting))
+    query = text(
+        f"""
+        update changes c set token = null, crashes = 0, cause = d.cause, detail = d.detail,
+            attempts = case when :count then c.attempts else greatest(c.attempts - 1, 0) end,
+            due_at = now() + make_interval(secs => d.seconds),
+            state = case when :count and (c.attempts >= {MAX_ATTEMPTS} or (c.attempts >= {MANY_ATTEMPTS}
+                and c.marked_at < now() - interval '24 hours')) then 'parked' else 'waiting' end
+        from unnest(cast(:keys as text[]), cast(:seconds as float8[]), cast(:causes as text[]),
+            cast(:details as text[])) as d (key, seconds, cause, detail)
+        where c.shop_id = :shop and c.kind = 'person' and c.key = d.key and c.token = :token
+        returning c.key, c.state
+        """
+    )
+    parked: set[str] = set()
+    mine = [each for each in waiting if each[0] in ours]
+    if mine:
+        keys, seconds, causes, details = (list(column) for column in zip(*mine, strict=True))
+        values = {"shop": shop_id, "token": token, "count": count, "keys": keys, "seconds": seconds}
+        values |= {"causes": causes, "details": [str(detail)[:500] for detail in details]}
+        parked = {row.key for row in tx.execute(query, values) if row.state == "parked"}
+    _lost(tx, shop_id, [each[0] for each in waiting if each[0] not in ours])
+    return parked
+
+
+def park(tx: Connection, shop_id: int, token: UUID, refused: Sequence[tuple[str, int, str, str]]) -> set[str]:
+    """Refused (key, claimed version, cause, the API's words): wait for the merchant, or for the next change.
+
+    Who was marked meanwhile is looked at again at once. Gives back who was parked.
+    """
+    return _stop(tx, shop_id, token, refused, "parked")
+
+
+def hold(tx: Connection, shop_id: int, token: UUID, held: Sequence[tuple[str, int, str, str]]) -> set[str]:
+    """Held by the circuit breaker (key, claimed version, cause, detail) until the merchant decides. See `park`."""
+    return _stop(tx, shop_id, token, held, "held")
+
+
+def _stop(
+    tx: Connection, shop_id: int, token: UUID, stopped: Sequence[tuple[str, int, str, str]], state: str
+) -> set[str]:
+    ours = _hold_rows(tx, shop_id, token, (each[0] for each in stopped))
+    stays = [each for each in stopped if each[0] in ours and ours[each[0]].version == each[1]]
+    if stays:
+        query = text(
+            """
+            update changes c set token = null, state = :state, cause = d.cause, detail = d.detail,
+                due_at = now(), allowed = false
+            from unnest(cast(:keys as text[]), cast(:causes as text[]), cast(:details as text[]))
+                as d (key, cause, detail)
+            where c.shop_id = :shop and c.kind = 'person' and c.key = d.key and c.token = :token
+            """
+        )
+        values = {"shop": shop_id, "token": token, "state": state, "keys": [each[0] for each in stays]}
+        values |= {"causes": [each[2] for each in stays], "details": [each[3][:500] for each in stays]}
+        tx.execute(query, values)
+    moved = [key for key, version, *_ in stopped if key in ours and ours[key].version != version]
+    if moved:
+        _give_back(tx, shop_id, token, moved)
+    _lost(tx, shop_id, [each[0] for each in stopped if each[0] not in ours])
+    return {each[0] for each in stays}
+
+
+def crashed(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str], *, seconds: float, detail: str) -> None:
+    """Our own code died over these: look again later, and count it, so that `claim` isolates whose fault it is."""
+    query = text(
+        """
+        update changes set token = null, crashes = crashes + 1, cause = 'internal', detail = :detail,
+            due_at = now() + make_interval(secs => :seconds)
+        where shop_id = :shop and kind = 'person' and key = any(:keys) and token = :token
+        """
+    )
+    values = {"shop": shop_id, "token": token, "keys": list(keys), "seconds": seconds, "detail": detail}
+    tx.execute(query, values)
+
+
+def still_held(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str]) -> set[str]:
+    """Which of these are still under our lease."""
+    return set(_hold_rows(tx, shop_id, token, keys))
+
+
+# ------------------------------------------------------------------ for pages and figures
+
+
+def waiting(tx: Connection, shop_id: int, lane: str, *, at_most: int) -> int:
+    """How many are due in a lane, counted no further than `at_most`."""
+    query = text(
+        """
+        select count(*) from (select 1 from changes
+            where shop_id = :shop and lane = :lane and state = 'waiting' and due_at <= now() limit :at_most) due
+        """
+    )
+    return int(tx.execute(query, {"shop": shop_id, "lane": lane, "at_most": at_most}).scalar_one())
+
+
+def stopped(
+    tx: Connection, shop_id: int, *, state: str = "parked", cause: str | None = None, after: str = "", limit: int = 50
+) -> list[Stopped]:
+    """Parked or held people in the order of their keys, those after the key `after`."""
+    query = text(
+        f"""
+        select {", ".join(field.name for field in fields(Stopped))} from changes
+        where shop_id = :shop and state = :state and state <> 'waiting' and key > :after
+            and (cast(:cause as text) is null or cause = :cause)
+        order by key limit :limit
+        """
+    )
+    values = {"shop": shop_id, "state": state, "cause": cause, "after": after, "limit": limit}
+    return [Stopped(**row._mapping) for row in tx.execute(query, values)]
+
+
+def counts(tx: Connection, shop_id: int) -> dict[str, dict[str, int]]:
+    """How many changes there are: state -> cause ('' while waiting) -> number."""
+    query = text(
+        """
+        select state, case when state = 'waiting' then '' else coalesce(cause, '') end as why, count(*) as n
+        from changes where shop_id = :shop group by 1, 2
+        """
+    )
+    found: dict[str, dict[str, int]] = {}
+    for state, why, n in tx.execute(query, {"shop": shop_id}):
+        found.setdefault(state, {})[why] = int(n)
+    return found
+
+
+def retry(tx: Connection, shop_id: int, *, keys: Sequence[str] | None = None, cause: str | None = None) -> int:
+    """Parked people are to be looked at again: these, or all of one cause, or all. Gives back how many."""
+    query = text(
+        f"""
+        update changes c set {_MARKED}, source = 'merchant'
+        where shop_id = :shop and state = 'parked' and (cast(:keys as text[]) is null or key = any(:keys))
+            and (cast(:cause as text) is null or cause = :cause)
+        returning lane
+        """
+    )
+    values = {"shop": shop_id, "keys": None if keys is None else list(keys), "cause": cause}
+    lanes = [row.lane for row in tx.execute(query, values)]
+    for lane in sorted(set(lanes)):
+        ready(tx, shop_id, lane)
+    return len(lanes)
+
+
+def oldest_due(tx: Connection) -> float | None:
+    """For how many seconds the longest-waiting change of all shops has been due; None when none is."""
+    query = text(
+        """
+        select extract(epoch from now() - min(first.due_at)) from lanes l cross join lateral (
+            select c.due_at from changes c where c.shop_id = l.shop_id and c.lane = l.lane and c.state = 'waiting'
+                and c.due_at <= now() and c.token is null order by c.due_at limit 1) first
+        """
+    )
+    value = tx.execute(query).scalar_one()
+    return None if value is None else float(value)
+
+
+def forget_all(tx: Connection, shop_id: int) -> None:
+    """Delete all changes of a shop: it was disconnected, or has another audience."""
+    tx.execute(text("delete from changes where shop_id = :shop"), {"shop": shop_id})
+    tx.execute(text("delete from lanes where shop_id = :shop"), {"shop": shop_id})
