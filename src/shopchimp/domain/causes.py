@@ -102,6 +102,46 @@ CAUSES: dict[str, Cause] = {
     "unknown_status": _act(
         "A status we don't know", "Mailchimp says something new about this contact. We left it alone."
     ),
+    "sms_off": _neutral("SMS sync is off", "SMS consent isn't synced. Email consent is a choice of its own."),
+    "sms_first_sync": _neutral("SMS sync waits for the first sync", "It can be switched on when that has finished."),
+    "sms_no_programme": _act(
+        "No approved SMS programme", "Apply for SMS marketing in Mailchimp; texts are synced once it is approved."
+    ),
+    "sms_before_start": _neutral(
+        "Subscribed to SMS before the start date", "Not synced. An earlier date in the settings includes this person."
+    ),
+    "sms_unknown_time": _neutral(
+        "Shopify doesn't say when they subscribed to SMS",
+        "Not synced: nothing proves that it was after the start date.",
+    ),
+    "sms_no_phone": _neutral("No phone number", "Shopify has SMS consent, but no number for it."),
+    "sms_bad_phone": _act(
+        "Not an international phone number", "Correct the number on the customer in Shopify, with its country code."
+    ),
+    "sms_phone_taken": _neutral(
+        "Another contact has this phone number", "Two people share it. It stays with the first of them."
+    ),
+    "sms_stopped": _neutral(
+        "Opted out of SMS in Mailchimp", "Not subscribed again unless they opt in later than that in Shopify."
+    ),
+    "sms_refused": _neutral("Mailchimp refused the SMS subscription", "A newer opt-in is tried again."),
+    "sms_awaiting": _neutral("Waiting for the person", "Mailchimp texted them to confirm, and they haven't yet."),
+    "sms_joined_again": _neutral(
+        "Subscribed to SMS again in Mailchimp", "They joined after the opt-out in Shopify was carried over."
+    ),
+    "sms_unknown_state": _act("An SMS status we don't know", "A platform says something new. We left it alone."),
+    "sms_opt_out_refused": _act(
+        "Mailchimp didn't take the SMS opt-out", "Unsubscribe this contact from SMS in Mailchimp by hand, today."
+    ),
+    "tag_too_long": _neutral("A tag is too long for Mailchimp", "Tags of more than 100 characters aren't synced."),
+    "field_edited": _neutral(
+        "Edited in Mailchimp", "This field goes from Shopify to Mailchimp only, so the customer keeps its value."
+    ),
+    "sh_email_taken": _neutral("The customer exists already", "Another customer has this email address."),
+    "sh_phone_taken": _act(
+        "Another customer has this phone number", "Shopify allows a number once. Remove one of them."
+    ),
+    "sh_field_value": _act("Shopify refused a value", "Correct it on the contact in Mailchimp."),
     "internal": _act("Something went wrong on our side", "We've been told. The reference is in the log."),
 }
 

@@ -120,9 +120,12 @@ class FieldMap:
         return {tag: source.value for tag, source in self.fields}
 
     def with_two_way(self, tags: Iterable[str]) -> FieldMap:
-        """The same map with these tags going both ways; a tag that the map does not have, or can't, stays one-way."""
-        sources = dict(self.fields)
-        return replace(self, two_way=frozenset(tag for tag in tags if tag in sources and sources[tag].comes_back))
+        """The same map with these tags going both ways, as far as they can: mapped, and the first of its source."""
+        sources, first = dict(self.fields), dict[Source, str]()
+        for tag in tags:
+            if (source := sources.get(tag)) is not None and source.comes_back:
+                first.setdefault(source, tag)
+        return replace(self, two_way=frozenset(first.values()))
 
     def two_way_problems(self, tags: Iterable[str]) -> tuple[str, ...]:
         """A sentence for each tag that can't go both ways. One that isn't mapped is no problem: it waits."""
