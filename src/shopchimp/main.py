@@ -9,9 +9,10 @@ from fastapi import FastAPI
 
 from shopchimp import config, logs
 from shopchimp.jobs.app import celery_app
+from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
 from shopchimp.web import app as pages
-from shopchimp.web import oauth
+from shopchimp.web import intake, oauth, webhooks
 
 
 def create_app(settings: config.Settings | None = None, *, runtime: Runtime | None = None) -> FastAPI:
@@ -24,13 +25,16 @@ def create_app(settings: config.Settings | None = None, *, runtime: Runtime | No
     owned = runtime
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with intake.opened(owned, wake) as app.state.intake:
+            yield
+        app.state.intake = None
         owned.close()
 
     app = pages.new_app()
     app.router.lifespan_context = lifespan
     app.state.runtime = runtime
+    app.include_router(webhooks.router)  # first: it is asked most
     app.include_router(oauth.router)
     pages.add_routes(app, app_url=runtime.shopify_app.app_url, app_bridge_url=runtime.app_bridge_url)
     return app

@@ -40,6 +40,7 @@ class Vault:
             raise ValueError(f"a vault needs one or more keys of {KEY_BYTES} bytes")
         self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
         self.key_ids = tuple(self._ciphers)
+        self._marks = tuple(hmac.digest(key, b"shopchimp fingerprint", hashlib.sha256) for key in keys)
 
     def seal(self, plaintext: bytes, *, context: str) -> bytes:
         """Encrypt for one place only, e.g. context `shopify-token:{shop_id}:access`."""
@@ -57,6 +58,11 @@ class Vault:
             return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _associated(context, key_id))
         except InvalidTag:
             raise VaultError("the sealed value was changed, or belongs to another row") from None
+
+    def fingerprints(self, text: str) -> tuple[bytes, ...]:
+        """Keyed hashes of a text that must be known again but not be kept: one a key, the first is for writing."""
+        message = text.encode(errors="surrogatepass")
+        return tuple(hmac.digest(mark, message, hashlib.sha256) for mark in self._marks)
 
     def needs_rotation(self, blob: bytes) -> bool:
         """Whether another key than the first one wrote this."""

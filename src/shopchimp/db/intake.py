@@ -1,0 +1,343 @@
+"""Intake: one webhook, one SQL statement, through a small asynchronous pool of its own (DESIGN.md sections 2 and 4).
+
+Each statement remembers the delivery and, where it is new, marks the people it names; a double changes nothing. Nobody
+is marked whose address was erased lately (`tombstones`) or while no Mailchimp account is connected (the first sync
+will read everything), and nothing is stored for a shop that doesn't have the app.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+log = structlog.get_logger()
+
+PATIENCE = 2.6  # seconds until we answer that we can't: Shopify waits 5, Mailchimp 10
+TRIES = 3  # a restarted Postgres leaves dead connections in the pool
+_OPTIONS = "-c timezone=UTC -c statement_timeout=2500 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10s"
+
+# What marking does to a row that is there already: the same as `db.changes.mark`, for one delivery.
+_MARK = """
+    on conflict (shop_id, kind, key) do update set version = c.version + 1, state = 'waiting', lane = 'contacts',
+        due_at = case when c.token is null then least(c.due_at, now()) else c.due_at end,
+        customer_id = coalesce(excluded.customer_id, c.customer_id),
+        opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at),
+        event_at = least(c.event_at, excluded.event_at), source = excluded.source
+    returning 1
+"""
+# `ready_at` only where it is null: a row lock on the lane would make the shop's deliveries wait for each other.
+_READY = """
+    update lanes set ready_at = now() from marked
+    where lanes.shop_id = marked.shop_id and lane = 'contacts' and ready_at is null returning 1
+"""
+_NEW_LANE = """
+    insert into lanes (shop_id, lane) select distinct shop_id, 'contacts' from marked
+    where not exists (select from lanes l where l.shop_id = marked.shop_id and l.lane = 'contacts')
+    on conflict do nothing returning 1
+"""
+_SHOPIFY = """
+    shop as materialized (
+        select id from shops where domain = %(domain)s and uninstalled_at is null
+    ), fresh as (
+        insert into deliveries (digest, shop_id, source, topic, fired_at)
+        select %(digest)s::bytea, id, 'shopify', %(topic)s, %(fired)s::timestamptz from shop
+        on conflict do nothing returning shop_id
+    )
+"""
+_ANSWER = "select (select id from shop), exists(select from fresh)"
+
+_PEOPLE_OF_SHOPIFY = f"""
+    with {_SHOPIFY}, erased as (
+        select named.who from fresh join unnest(%(who)s::bigint[], %(graves)s::bytea[]) named(who, grave) on true
+        join tombstones t on t.shop_id = fresh.shop_id and t.digest = named.grave and t.until > now()
+    ), customer as (
+        select fresh.shop_id, c.id from fresh join connections using (shop_id), unnest(%(customers)s::bigint[]) c(id)
+        where not exists (select from erased where who = c.id)
+    ), known as (
+        select c.shop_id, p.key, c.id from customer c join people p on p.shop_id = c.shop_id and p.customer_id = c.id
+    ), named as (
+        select shop_id, key, id from known
+        union all
+        select shop_id, %(address)s::text, id from customer
+        where %(address)s::text is not null and not exists (select from erased where who = 0)
+        union all
+        select shop_id, 'customer:' || id, id from customer
+        where %(address)s::text is null and not exists (select from known k where k.id = customer.id)
+    ), marked as (
+        select shop_id, key, max(id) as id from named group by shop_id, key order by key
+    ), change as (
+        insert into changes as c (shop_id, kind, key, lane, source, customer_id, event_at)
+        select shop_id, 'person', key, 'contacts', 'shopify', id, %(event)s::timestamptz from marked order by key
+        {_MARK}
+    ), ready as ({_READY}), lane as ({_NEW_LANE})
+    {_ANSWER}
+"""
+
+_NOBODY = f"""
+    with {_SHOPIFY}, poll as (
+        update chores set due_at = least(due_at, now()) from fresh
+        where chores.shop_id = fresh.shop_id and name = 'poll_customers' and token is null returning 1
+    )
+    {_ANSWER}
+"""
+
+_NOTED = f"with {_SHOPIFY} {_ANSWER}"
+
+# A run that waits for its bulk operation looks at once.
+_BULK_FINISHED = f"""
+    with {_SHOPIFY}, run as (
+        update sync_runs r set due_at = now() from fresh
+        where r.shop_id = fresh.shop_id and r.state = 'preparing' and r.phase = 'read_customers'
+            and r.token is null and r.due_at > now()
+        returning 1
+    )
+    {_ANSWER}
+"""
+
+# Paused at once; whether it is true is asked of the API before anything is dropped (reliability.md 6.2 c).
+_UNINSTALLED = f"""
+    with {_SHOPIFY}, asked as (
+        insert into privacy_requests (digest, shop_id, domain, topic)
+        select %(digest)s, shop_id, %(domain)s, %(topic)s from fresh on conflict do nothing returning 1
+    ), pause as (
+        update lanes set open_until = greatest(open_until, now() + interval '10 minutes'), trouble = 'sh_access_revoked'
+        from fresh where lanes.shop_id = fresh.shop_id returning 1
+    )
+    {_ANSWER}
+"""
+
+_COMPLIANCE = """
+    with asked as (
+        insert into privacy_requests (digest, shop_id, domain, topic, body)
+        values (%(digest)s, (select id from shops where domain = %(domain)s), %(domain)s, %(topic)s, %(body)s)
+        on conflict do nothing returning 1
+    )
+    select null::bigint, exists(select from asked)
+"""
+
+_MAILCHIMP = """
+    shop as materialized (
+        select c.shop_id as id from connections c join shops s on s.id = c.shop_id
+        where c.shop_id = %(shop)s and c.audience_id = %(audience)s and s.uninstalled_at is null
+    ), fresh as (
+        insert into deliveries (digest, shop_id, source, topic, fired_at)
+        select %(digest)s::bytea, id, 'mailchimp', %(topic)s, %(fired)s::timestamptz from shop
+        on conflict do nothing returning shop_id
+    ), poll as (
+        update chores set due_at = least(due_at, now()) from fresh
+        where %(poll)s::boolean and chores.shop_id = fresh.shop_id and name = 'poll_contacts' and token is null
+        returning 1
+    )
+"""
+
+_PEOPLE_OF_MAILCHIMP = f"""
+    with {_MAILCHIMP}, erased as (
+        select named.key from fresh join unnest(%(buried)s::text[], %(graves)s::bytea[]) named(key, grave) on true
+        join tombstones t on t.shop_id = fresh.shop_id and t.digest = named.grave and t.until > now()
+    ), marked as (
+        select fresh.shop_id, n.key from fresh, unnest(%(keys)s::text[]) n(key)
+        where n.key not in (select key from erased)
+    ), change as (
+        insert into changes as c (shop_id, kind, key, lane, source, opted_out_at, event_at)
+        select shop_id, 'person', key, 'contacts', 'mailchimp', %(opted_out)s::timestamptz, %(event)s::timestamptz
+        from marked order by key
+        {_MARK}
+    ), ready as ({_READY}), lane as ({_NEW_LANE})
+    {_ANSWER}
+"""
+
+_NOTED_MAILCHIMP = f"with {_MAILCHIMP} {_ANSWER}"
+
+_HOOK = """
+    select h.id, h.shop_id, h.topic, h.signing_secret,
+        s.uninstalled_at is not null or c.audience_id is distinct from h.topic
+            or h.retired_at < now() - interval '24 hours'
+    from hooks h join shops s on s.id = h.shop_id left join connections c on c.shop_id = h.shop_id
+    where h.source = 'mailchimp' and h.path_digest = %(digest)s and h.external_id <> ''
+"""
+
+
+class Away(Exception):
+    """Postgres doesn't answer in time. Nothing was stored, or what was is found again by the next try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A delivery of Shopify's. `digest` is its identity, `fired_at` a time of theirs that was found sane."""
+
+    domain: str
+    digest: bytes
+    topic: str
+    fired_at: datetime | None
+
+    def values(self) -> dict[str, Any]:
+        """As the statements take it."""
+        return {"domain": self.domain, "digest": self.digest, "topic": self.topic, "fired": self.fired_at}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What came of a delivery: `shop_id` None where the shop (or the connection) isn't ours to serve."""
+
+    shop_id: int | None
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HookRow:
+    """A Mailchimp hook by its path. `left`: the merchant left on purpose, the hook may switch itself off."""
+
+    id: int
+    shop_id: int
+    audience_id: str
+    signing_secret: bytes | None
+    left: bool
+
+
+class IntakePool:
+    """The statements, on connections that nothing else uses. Open it in the loop that serves requests."""
+
+    def __init__(self, url: str, *, size: int = 8) -> None:
+        """`url` in libpq's form."""
+        self._pool = AsyncConnectionPool(
+            url,
+            kwargs={
+                "autocommit": True,
+                "application_name": "shopchimp-intake",
+                "connect_timeout": 2,
+                "options": _OPTIONS,
+                "keepalives_idle": 10,
+            },
+            min_size=2,
+            max_size=size,
+            timeout=PATIENCE,
+            max_waiting=2000,
+            reconnect_timeout=1.0,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Begin to connect, without waiting for Postgres."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._pool.close(timeout=1)
+
+    async def shopify_people(
+        self, arrival: Arrival, *, customers: Sequence[int], key: str | None, graves: Sequence[tuple[int, bytes]]
+    ) -> Stored:
+        """Mark these customers. `graves` are the tombstones to heed, of a customer or (0) of the address `key`."""
+        values = {
+            "customers": list(customers),
+            "address": key,
+            "who": [who for who, _ in graves],
+            "graves": [grave for _, grave in graves],
+            "event": arrival.fired_at,
+        }
+        return await self._run(_PEOPLE_OF_SHOPIFY, {**arrival.values(), **values})
+
+    async def shopify_nobody(self, arrival: Arrival) -> Stored:
+        """A delivery about people that doesn't say whom: the poll finds out."""
+        return await self._run(_NOBODY, arrival.values())
+
+    async def noted(self, arrival: Arrival) -> Stored:
+        """Remember that it came."""
+        return await self._run(_NOTED, arrival.values())
+
+    async def bulk_finished(self, arrival: Arrival) -> Stored:
+        """A bulk operation is ready."""
+        return await self._run(_BULK_FINISHED, arrival.values())
+
+    async def uninstalled(self, arrival: Arrival) -> Stored:
+        """The app is said to have left the shop: pause, and let `services.privacy` ask whether it is true."""
+        return await self._run(_UNINSTALLED, arrival.values())
+
+    async def compliance(self, arrival: Arrival, *, body: bytes) -> Stored:
+        """Keep a privacy request, its body sealed."""
+        return await self._run(_COMPLIANCE, {**arrival.values(), "body": body})
+
+    async def mailchimp(
+        self,
+        hook: HookRow,
+        *,
+        digest: bytes,
+        topic: str,
+        fired_at: datetime | None,
+        keys: Sequence[str] = (),
+        graves: Sequence[tuple[str, bytes]] = (),
+        opted_out_at: datetime | None = None,
+        poll: bool = False,
+    ) -> Stored:
+        """Mark these contacts (or nobody), if the shop is still connected to the hook's audience."""
+        values = {
+            "shop": hook.shop_id,
+            "audience": hook.audience_id,
+            "digest": digest,
+            "topic": topic,
+            "fired": fired_at,
+            "poll": poll,
+        }
+        if not keys:
+            return await self._run(_NOTED_MAILCHIMP, values)
+        people = {
+            "keys": list(dict.fromkeys(keys)),
+            "buried": [key for key, _ in graves],
+            "graves": [grave for _, grave in graves],
+            "opted_out": opted_out_at,
+            "event": fired_at,
+        }
+        return await self._run(_PEOPLE_OF_MAILCHIMP, {**values, **people})
+
+    async def hook(self, path_digest: bytes) -> HookRow | None:
+        """The Mailchimp hook behind the SHA-256 of a path secret."""
+        row = await self._fetch(_HOOK, {"digest": path_digest})
+        return HookRow(*row) if row is not None else None
+
+    async def _run(self, query: str, values: Mapping[str, Any]) -> Stored:
+        row = await self._fetch(query, values)
+        assert row is not None  # noqa: S101 - each of these selects one row
+        return Stored(*row)
+
+    async def _fetch(self, query: str, values: Mapping[str, Any]) -> Any:
+        """One row, or Away within `PATIENCE`, whatever Postgres does: a statement that hangs is left behind."""
+        trying = asyncio.ensure_future(self._try(query, values))
+        done, _ = await asyncio.wait((trying,), timeout=PATIENCE)
+        if not done:
+            trying.cancel()
+            trying.add_done_callback(_forget)
+            raise Away
+        return trying.result()
+
+    async def _try(self, query: str, values: Mapping[str, Any]) -> Any:
+        until = time.monotonic() + PATIENCE
+        for attempt in range(1, TRIES + 1):
+            try:
+                connection = await self._pool.getconn(max(0.1, until - time.monotonic()))
+                try:
+                    cursor = await connection.execute(query, values)  # type: ignore[arg-type]  # constants of ours
+                    return await cursor.fetchone()
+                finally:
+                    await self._pool.putconn(connection)
+            except (PoolTimeout, PoolClosed) as error:
+                raise Away from error
+            except psycopg.Error as error:
+                log.warning("intake_failed", error=type(error).__name__, attempt=attempt)
+                passing = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+                if not passing or attempt == TRIES or time.monotonic() > until:
+                    raise Away from error
+        raise Away
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Take note of how an abandoned try ended, so that nobody complains that it wasn't asked."""
+    if not task.cancelled():
+        task.exception()
