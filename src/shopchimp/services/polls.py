@@ -1,0 +1,286 @@
+"""Polls: every five minutes, ask both platforms who changed, and mark those whom no webhook told us of.
+
+The place reached is a time of *their* clock: the newest change seen. Our clock, and the one in front of their servers
+(the Date header), may differ from the one that stamps the changes; this one can't. Two minutes before it are read
+again, for changes that were stamped earlier than they became visible. A poll that finds nothing newer drops the
+overlap: or else the end of a first sync, thousands of people in two minutes, would be read again for ever.
+
+Whoever differs from what we last saw is marked; everybody else costs one comparison. So after a first sync, which
+changed everybody in the audience, nobody is marked. The deleted are in no list: the audit finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from shopchimp.db import changes, connections, poll_reads
+from shopchimp.db.changes import Mark
+from shopchimp.db.poll_reads import ContactFacts, Seen
+from shopchimp.domain.addresses import normalise
+from shopchimp.domain.fields import FieldMap, differences, merge_fields
+from shopchimp.domain.planning import CONTACT_STATUSES
+from shopchimp.mailchimp import members
+from shopchimp.mailchimp.client import MailchimpClient
+from shopchimp.mailchimp.members import Member
+from shopchimp.services import settings
+from shopchimp.services.gateways import Gateways
+from shopchimp.shopify import customers
+from shopchimp.shopify.customers import Changed
+
+PERIOD = 300.0
+OVERLAP = timedelta(minutes=2)
+SLACK = timedelta(minutes=15)  # their clock may differ so much from ours, which is all we have for the first poll
+SECOND = timedelta(seconds=1)
+IMPOSSIBLE = timedelta(days=1)  # a time so far ahead is no time of a change: it would blind every later poll
+LAST = datetime.max.replace(tzinfo=UTC)
+BLOCK = 1000
+PASSES = ("", "archived")  # archived contacts are left out of the plain listing
+
+
+class Chore(Protocol):
+    """What a poll needs of its row in `chores`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def token(self) -> UUID | None: ...
+    @property
+    def cursor(self) -> dict[str, Any]: ...
+
+
+class LeaseLost(Exception):
+    """Somebody else polls this shop now."""
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a poll has come in one list, by their clock."""
+
+    newest: datetime
+    rough: bool = False  # a time of ours, so far
+    quiet: bool = False  # the last poll saw nothing newer
+    moved: bool = False
+    limit: datetime = LAST  # later times are not believed
+
+    @property
+    def since(self) -> datetime:
+        """From when to read."""
+        return self.newest - (SLACK if self.rough else timedelta(0) if self.quiet else OVERLAP)
+
+    def saw(self, at: datetime | None) -> None:
+        """A change with this time was dealt with."""
+        if at is None or at > self.limit or (at <= self.newest and not self.rough):
+            return
+        self.newest = at if not self.rough else max(at, self.since)
+        self.rough, self.moved = False, True
+
+    def end(self) -> None:
+        """The list was read to its end."""
+        self.quiet = not self.moved and not self.rough
+
+
+@dataclass(slots=True)
+class Poll:
+    """One poll of one side of a shop."""
+
+    gateways: Gateways
+    shop_id: int
+    chore: Chore
+    audience_id: str
+    field_map: FieldMap
+    started: datetime
+    ours_until: datetime | None = None  # unknown until the first poll has ended
+    places: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def first(self) -> bool:
+        """Whether no poll was completed before."""
+        return self.ours_until is None
+
+    def may_be_ours(self, at: datetime | None) -> bool:
+        """Whether our own first sync may have made a change of this time."""
+        return self.ours_until is None or at is None or at <= self.ours_until
+
+    def place(self, name: str) -> Place:
+        """The place in one of the side's lists; where there is none yet, the time the first sync began to read."""
+        kept = (self.chore.cursor.get("places") or {}).get(name)
+        limit = self.gateways.clock() + IMPOSSIBLE
+        if kept is None:
+            place = Place(self.started, rough=True, limit=limit)
+        else:
+            place = Place(datetime.fromisoformat(kept["newest"]), bool(kept["rough"]), bool(kept["quiet"]), limit=limit)
+        self.places[name] = place
+        return place
+
+    def keep(self, tx: Connection, marks: Sequence[Mark]) -> None:
+        """Mark people and store the place behind them: neither without the other."""
+        if marks:
+            changes.mark(tx, self.shop_id, marks)
+            self.chore.cursor["marked_at"] = self.gateways.clock().isoformat()
+        kept = self.chore.cursor.setdefault("places", {})
+        for name, place in self.places.items():
+            kept[name] = {"newest": place.newest.isoformat(), "rough": place.rough, "quiet": place.quiet}
+        if not poll_reads.keep_place(tx, self.shop_id, self.chore.name, self.chore.token, self.chore.cursor):
+            raise LeaseLost
+
+    def end(self) -> float:
+        """All lists were read to their ends."""
+        for place in self.places.values():
+            place.end()
+        if self.first:  # until then, by their clock, changes may be our own first sync's
+            self.chore.cursor["ours_until"] = max(place.newest for place in self.places.values()).isoformat()
+        with self.gateways.database.transaction() as tx:
+            self.keep(tx, ())
+        return PERIOD
+
+
+def _open(gateways: Gateways, shop_id: int, chore: Chore) -> Poll | None:
+    """The poll, or None where the shop has no live sync."""
+    with gateways.database.transaction() as tx:
+        connection = connections.get(tx, shop_id)
+        if connection is None or connection.audience_id is None:
+            return None
+        started = poll_reads.began_reading(tx, shop_id, connection.audience_id)
+        if started is None:
+            return None
+        field_map = settings.get(tx, shop_id).field_map
+    kept = chore.cursor.get("ours_until")
+    ours_until = datetime.fromisoformat(kept) if kept else None
+    return Poll(gateways, shop_id, chore, connection.audience_id, field_map, started, ours_until)
+
+
+# ------------------------------------------------------------------ Mailchimp
+
+
+def poll_contacts(gateways: Gateways, shop_id: int, chore: Chore) -> float:
+    """Mark the people whose contact changed. Gives back the seconds until the next poll."""
+    poll = _open(gateways, shop_id, chore)
+    if poll is None:
+        return PERIOD
+    client = gateways.mailchimp(shop_id)
+    for status in PASSES:
+        place = poll.place(status)
+        for page in _changed_contacts(client, poll.audience_id, place.since, status):
+            with gateways.database.transaction() as tx:
+                marks, facts = _compare_contacts(tx, poll, page)
+                poll_reads.remember(tx, shop_id, facts)
+                for member in page:
+                    place.saw(member.changed_at)
+                poll.keep(tx, marks)
+    return poll.end()
+
+
+def _changed_contacts(
+    client: MailchimpClient, audience_id: str, since: datetime, status: str
+) -> Iterator[list[Member]]:
+    """Contacts in the order of their last change, page by page.
+
+    The next page begins at the last one's end by time: with a growing offset, somebody who changes meanwhile moves to
+    the end, everybody behind moves up by one, and one person is never seen. Only where a page isn't left by time (all
+    of it is one second, as after a batch) the offset grows.
+    """
+    offset = 0
+    while True:
+        page = members.changed_since(client, audience_id, since, offset=offset, status=status or None)
+        if page:
+            yield page
+        if len(page) < members.PAGE:
+            return
+        ends = max((member.changed_at for member in page if member.changed_at), default=since) - SECOND
+        if ends > since:
+            since, offset = ends, 0
+        else:
+            offset += len(page)
+
+
+def _compare_contacts(tx: Connection, poll: Poll, page: Sequence[Member]) -> tuple[list[Mark], list[ContactFacts]]:
+    found = {normalise(member.email) or f"contact:{member.contact_id}": member for member in page}
+    seen = poll_reads.by_keys(tx, poll.shop_id, list(found))
+    marks, facts = [], []
+    for key, member in found.items():
+        known = seen.get(key)
+        if known is None or contact_differs(known, member, first=poll.first):
+            marks.append(Mark(key, "poll", event_at=member.changed_at))
+        else:
+            facts.append(ContactFacts(key, member.changed_at, member.opted_in_at))
+    return marks, facts
+
+
+def contact_differs(known: Seen, member: Member, *, first: bool) -> bool:
+    """Whether the contact says something else than we last saw. `first`: our own first sync changed it."""
+    status = member.status if member.status in CONTACT_STATUSES else "absent"  # which we store for a word unknown to us
+    if status != known.contact_status or _opted_in_anew(known, member):
+        return True
+    if known.fields is not None:
+        return any(differences({tag: value}, member.merge_fields) for tag, value in known.fields.items())
+    if first or member.changed_at is None:
+        return False  # nobody knows what was agreed on, but we do know who changed it
+    return known.contact_changed_at is None or member.changed_at > known.contact_changed_at
+
+
+def _opted_in_anew(known: Seen, member: Member) -> bool:
+    """The opt-in's time moved, and not by our own write, which carries the customer's."""
+    now, then = member.opted_in_at, known.contact_opted_at
+    if now is None or now in (then, known.customer_at):
+        return False
+    if known.contact_status == "subscribed" and known.customer_state == "SUBSCRIBED":
+        return False  # agreed on both sides
+    return now > then if then is not None else known.synced_at is not None and now > known.synced_at
+
+
+# ------------------------------------------------------------------ Shopify
+
+
+def poll_customers(gateways: Gateways, shop_id: int, chore: Chore) -> float:
+    """Mark the people whose customer changed. Gives back the seconds until the next poll."""
+    poll = _open(gateways, shop_id, chore)
+    if poll is None:
+        return PERIOD
+    place = poll.place("customers")
+    changed = customers.changed_since(gateways.shopify(shop_id), place.since)
+    while block := list(islice(changed, BLOCK)):
+        with gateways.database.transaction() as tx:
+            marks = _compare_customers(tx, poll, block)
+            for customer in block:
+                place.saw(customer.updated_at)
+            poll.keep(tx, marks)
+    return poll.end()
+
+
+def _compare_customers(tx: Connection, poll: Poll, block: Sequence[Changed]) -> list[Mark]:
+    seen = poll_reads.by_customers(tx, poll.shop_id, [customer.id for customer in block])
+    early = {customer.id for customer in block if poll.may_be_ours(customer.updated_at)}
+    keys = [known.key for customer_id in early for known in seen.get(customer_id, ())]
+    ours = poll_reads.may_be_ours(tx, poll.shop_id, keys) if keys else set()
+    marks = {}
+    for customer in block:
+        key = normalise(customer.consent.email or "") or f"customer:{customer.id}"
+        same = [known for known in seen.get(customer.id, ()) if _address_of(known) == key]
+        if not same:
+            marks[key] = Mark(key, "poll", customer_id=customer.id, event_at=customer.updated_at)
+        for known in same:
+            if customer_differs(known, customer, poll.field_map, ours=known.key in ours):
+                marks[known.key] = Mark(known.key, "poll", customer_id=customer.id, event_at=customer.updated_at)
+    return list(marks.values())
+
+
+def _address_of(known: Seen) -> str:
+    """The address a customer is kept with; one whose address another customer has is kept by number."""
+    return normalise(known.email or "") or known.key
+
+
+def customer_differs(known: Seen, customer: Changed, field_map: FieldMap, *, ours: bool) -> bool:
+    """Whether the customer says something else than we last saw. `ours`: our first sync wrote the consent."""
+    if (customer.consent.state, customer.consent.updated_at) != (known.customer_state, known.customer_at):
+        return True
+    fields = getattr(customer, "fields", None)
+    if known.fields is None or fields is None:
+        return not ours
+    return bool(differences(merge_fields(fields, field_map), known.fields))
