@@ -67,7 +67,7 @@ class Stopped:
 
 
 # what is known of both rows when a key is marked that is there already
-_MARKED = """
+MARKED = """
     version = c.version + 1,
     state = 'waiting',
     attempts = case when c.state = 'waiting' then c.attempts else 0 end,
@@ -92,7 +92,7 @@ def mark(tx: Connection, shop_id: int, marks: Sequence[Mark]) -> None:
             cast(:keys as text[]), cast(:lanes as text[]), cast(:sources as text[]), cast(:customers as bigint[]),
             cast(:opted_out as timestamptz[]), cast(:events as timestamptz[]), cast(:allowed as boolean[])
         ) as m (key, lane, source, customer_id, opted_out_at, event_at, allowed) order by m.key collate "C"
-        on conflict (shop_id, kind, key) do update set {_MARKED},
+        on conflict (shop_id, kind, key) do update set {MARKED},
             lane = case when 'contacts' in (c.lane, excluded.lane) then 'contacts' else excluded.lane end,
             source = excluded.source,
             customer_id = coalesce(excluded.customer_id, c.customer_id),
@@ -271,7 +271,7 @@ def _lost(tx: Connection, shop_id: int, keys: Sequence[str]) -> None:
         select :shop, 'person', m.key, 'contacts', 'lease' from unnest(cast(:keys as text[])) as m (key)
         where exists (select 1 from connections where shop_id = :shop and live_since is not null)
         order by m.key collate "C"
-        on conflict (shop_id, kind, key) do update set {_MARKED}
+        on conflict (shop_id, kind, key) do update set {MARKED}
         returning 1
         """
     )
@@ -415,7 +415,7 @@ def retry(tx: Connection, shop_id: int, *, keys: Sequence[str] | None = None, ca
     """Parked people are to be looked at again: these, or all of one cause, or all. Gives back how many."""
     query = text(
         f"""
-        update changes c set {_MARKED}, source = 'merchant'
+        update changes c set {MARKED}, source = 'merchant'
         where shop_id = :shop and state = 'parked' and (cast(:keys as text[]) is null or key = any(:keys))
             and (cast(:cause as text) is null or cause = :cause)
         returning lane

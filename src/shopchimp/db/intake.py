@@ -18,30 +18,27 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from shopchimp.db.changes import MARKED
+
 log = structlog.get_logger()
 
 PATIENCE = 2.6  # seconds until we answer that we can't: Shopify waits 5, Mailchimp 10
 TRIES = 3  # a restarted Postgres leaves dead connections in the pool
 _OPTIONS = "-c timezone=UTC -c statement_timeout=2500 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10s"
 
-# What marking does to a row that is there already: the same as `db.changes.mark`, for one delivery.
-_MARK = """
-    on conflict (shop_id, kind, key) do update set version = c.version + 1, state = 'waiting', lane = 'contacts',
-        due_at = case when c.token is null then least(c.due_at, now()) else c.due_at end,
+_MARK = f"""
+    on conflict (shop_id, kind, key) do update set {MARKED}, lane = 'contacts', source = excluded.source,
         customer_id = coalesce(excluded.customer_id, c.customer_id),
         opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at),
-        event_at = least(c.event_at, excluded.event_at), source = excluded.source
+        event_at = least(c.event_at, excluded.event_at)
     returning 1
 """
-# `ready_at` only where it is null: a row lock on the lane would make the shop's deliveries wait for each other.
+# The lane's row is locked only when it was idle: else the deliveries of a shop would wait for each other.
 _READY = """
-    update lanes set ready_at = now() from marked
-    where lanes.shop_id = marked.shop_id and lane = 'contacts' and ready_at is null returning 1
-"""
-_NEW_LANE = """
-    insert into lanes (shop_id, lane) select distinct shop_id, 'contacts' from marked
-    where not exists (select from lanes l where l.shop_id = marked.shop_id and l.lane = 'contacts')
-    on conflict do nothing returning 1
+    insert into lanes as l (shop_id, lane) select distinct shop_id, 'contacts' from marked
+    where not exists (select from lanes x where x.shop_id = marked.shop_id and x.lane = 'contacts'
+        and x.ready_at is not null)
+    on conflict (shop_id, lane) do update set ready_at = coalesce(l.ready_at, now()) returning 1
 """
 _SHOPIFY = """
     shop as materialized (
@@ -72,12 +69,12 @@ _PEOPLE_OF_SHOPIFY = f"""
         select shop_id, 'customer:' || id, id from customer
         where %(address)s::text is null and not exists (select from known k where k.id = customer.id)
     ), marked as (
-        select shop_id, key, max(id) as id from named group by shop_id, key order by key
+        select shop_id, key, max(id) as id from named group by shop_id, key
     ), change as (
         insert into changes as c (shop_id, kind, key, lane, source, customer_id, event_at)
-        select shop_id, 'person', key, 'contacts', 'shopify', id, %(event)s::timestamptz from marked order by key
+        select shop_id, 'person', key, 'contacts', 'shopify', id, %(event)s::timestamptz from marked order by key collate "C"
         {_MARK}
-    ), ready as ({_READY}), lane as ({_NEW_LANE})
+    ), ready as ({_READY})
     {_ANSWER}
 """
 
@@ -148,9 +145,9 @@ _PEOPLE_OF_MAILCHIMP = f"""
     ), change as (
         insert into changes as c (shop_id, kind, key, lane, source, opted_out_at, event_at)
         select shop_id, 'person', key, 'contacts', 'mailchimp', %(opted_out)s::timestamptz, %(event)s::timestamptz
-        from marked order by key
+        from marked order by key collate "C"
         {_MARK}
-    ), ready as ({_READY}), lane as ({_NEW_LANE})
+    ), ready as ({_READY})
     {_ANSWER}
 """
 
@@ -323,7 +320,7 @@ class IntakePool:
             try:
                 connection = await self._pool.getconn(max(0.1, until - time.monotonic()))
                 try:
-                    cursor = await connection.execute(query, values)  # type: ignore[arg-type]  # constants of ours
+                    cursor = await connection.execute(query, values)
                     return await cursor.fetchone()
                 finally:
                     await self._pool.putconn(connection)
