@@ -24,7 +24,7 @@ and retries over 75 minutes, and a 410 ends its hook (mailchimp.md 7). The gaps 
 
 import asyncio
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -38,6 +38,9 @@ Headers = list[tuple[bytes, bytes]]
 Make = Callable[[], tuple[Headers, bytes]]
 Told = Callable[[], None]
 
+LOOK_AGAIN_SECONDS: Final = (
+    0.002  # while deliveries come in; waking the thread for each would cost more than sending it
+)
 OVERTAKEN_SECONDS: Final = 0.3  # if nothing follows that could overtake it, it goes out all the same
 DEFAULT_RETRY_SCALE: Final = 0.01
 
@@ -126,8 +129,8 @@ class Courier:
         self._hosts: dict[tuple[str, int, bool], Host] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._inbox: list[Callable[[], None]] = []
-        self._inbox_lock = threading.Lock()
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._asleep = True
         self._targets: dict[str, Target] = {}
 
     # The caller's thread
@@ -187,13 +190,12 @@ class Courier:
             self._loop = self._thread = None
 
     def _tell(self, step: Callable[[], None]) -> None:
-        """Run a step in the courier's thread; one wake-up serves all that came meanwhile."""
+        """Run a step in the courier's thread."""
+        self._inbox.append(step)
         if self._loop is None:
             self._start()
-        with self._inbox_lock:
-            self._inbox.append(step)
-            first = len(self._inbox) == 1
-        if first and self._loop is not None:
+        if self._asleep and self._loop is not None:
+            self._asleep = False
             self._loop.call_soon_threadsafe(self._empty_inbox)
 
     def _start(self) -> None:
@@ -209,10 +211,15 @@ class Courier:
     # The courier's thread
 
     def _empty_inbox(self) -> None:
-        with self._inbox_lock:
-            steps, self._inbox = self._inbox, []
-        for step in steps:
-            step()
+        """Goes on looking as long as there is something; what comes while it falls asleep is seen all the same."""
+        if not self._inbox:
+            self._asleep = True
+            if not self._inbox:
+                return
+            self._asleep = False
+        while self._inbox:
+            self._inbox.popleft()()
+        asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, self._empty_inbox)
 
     def _take(self, desk: Desk, delivery: Delivery, copies: list[Copy]) -> None:
         desk.number += 1
