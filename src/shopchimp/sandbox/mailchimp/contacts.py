@@ -60,7 +60,8 @@ def listing(account: Account, call: Call) -> Mapping[str, Any]:
     cursor = ""
     for place, member in page.candidates(found):
         if len(shown) == page.count:
-            cursor = urlsafe_b64encode(orjson.dumps({"place": place, "order": page.order})).decode()
+            held = orjson.dumps({"place": place, "order": page.order})
+            cursor = urlsafe_b64encode(held).decode() if page.count else ""
             break
         if page.fits(member):
             shown.append(member)
