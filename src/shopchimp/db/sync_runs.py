@@ -51,6 +51,10 @@ class Run:
     attempts: int
     trouble: dict[str, Any] | None
 
+    def keep(self, connection: psycopg.Connection[Any], token: UUID) -> None:
+        """Store the place reached, under the lease."""
+        save_raw(connection, self, token)
+
 
 _COLUMNS = ", ".join(field.name for field in fields(Run))
 _TABLE = SyncRun.__table__

@@ -280,7 +280,6 @@ def customer_differs(known: Seen, customer: Changed, field_map: FieldMap, *, our
     """Whether the customer says something else than we last saw. `ours`: our first sync wrote the consent."""
     if (customer.consent.state, customer.consent.updated_at) != (known.customer_state, known.customer_at):
         return True
-    fields = getattr(customer, "fields", None)
-    if known.fields is None or fields is None:
+    if known.fields is None:
         return not ours
-    return bool(differences(merge_fields(fields, field_map), known.fields))
+    return bool(differences(merge_fields(customer.fields, field_map), known.fields))

@@ -1,4 +1,4 @@
-"""Steps 1 and 2 of the first sync: read the audience and the customers, whole, into the run's own tables.
+"""Steps 1 and 2 of the first sync, and of an audit: read the audience and the customers, whole, into tables of its own.
 
 Shopify's bulk operation is started first and works while the audience is paged, a few pages in flight. Each page and
 each block of lines is stored together with the place reached, so a successor goes on from there.
@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
+import psycopg
 import psycopg.errors
 
-from shopchimp.db import run_tables, sync_runs
+from shopchimp.db import run_tables
 from shopchimp.db.session import Database, dumps, without_nul
-from shopchimp.db.sync_runs import Run
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.errors import Unavailable
 from shopchimp.mailchimp import members
@@ -32,17 +32,35 @@ BLOCK = 5000  # lines of the bulk result stored at once
 PASSES = ("", "archived")  # archived contacts are left out of the plain listing
 
 
-def start_bulk(database: Database, run: Run, token: UUID, client: ShopifyClient) -> None:
+class Reading(Protocol):
+    """A first sync or an audit, while it reads: whose rows these are, and where the place reached is kept."""
+
+    cursor: dict[str, Any]
+    counts: dict[str, Any]
+
+    @property
+    def id(self) -> UUID:
+        """The `run_id` of what is read."""
+
+    @property
+    def audience_id(self) -> str:
+        """The audience to read."""
+
+    def keep(self, connection: psycopg.Connection[Any], token: UUID) -> None:
+        """Store the place reached, in this transaction, where the lease with this token is still ours."""
+
+
+def start_bulk(database: Database, run: Reading, token: UUID, client: ShopifyClient) -> None:
     """Ask Shopify for all customers, unless this run has asked already."""
     if run.cursor.get("bulk_id"):
         return
     run.cursor["bulk_id"] = bulk.start(client, documents.CUSTOMERS_IN_BULK)
     run.cursor["lines"] = 0
-    with database.transaction() as tx:
-        sync_runs.save(tx, run.id, token, cursor=run.cursor)
+    with database.raw() as connection:
+        run.keep(connection, token)
 
 
-def read_contacts(database: Database, run: Run, token: UUID, client: MailchimpClient, *, threads: int) -> None:
+def read_contacts(database: Database, run: Reading, token: UUID, client: MailchimpClient, *, threads: int) -> None:
     """Page the audience into `run_contacts`, then once more whatever changed while we were reading."""
     run.cursor.setdefault("contacts_since", datetime.now(UTC).isoformat(timespec="seconds"))
     done = {status: set(pages) for status, pages in (run.cursor.get("pages") or {}).items()}
@@ -53,12 +71,12 @@ def read_contacts(database: Database, run: Run, token: UUID, client: MailchimpCl
         rows = [_contact_row(str(run.id), member) for member in page]
         with database.raw() as connection:
             run_tables.upsert(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
-            sync_runs.save_raw(connection, run, token)
+            run.keep(connection, token)
 
 
 def _read_pass(
     database: Database,
-    run: Run,
+    run: Reading,
     token: UUID,
     client: MailchimpClient,
     *,
@@ -99,16 +117,16 @@ def _read_pass(
         offset += members.PAGE
 
 
-def _store_page(database: Database, run: Run, token: UUID, page: Sequence[Member]) -> None:
+def _store_page(database: Database, run: Reading, token: UUID, page: Sequence[Member]) -> None:
     rows = [_contact_row(str(run.id), member) for member in page]
     try:
         with database.raw() as connection:
             run_tables.copy_in(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
-            sync_runs.save_raw(connection, run, token)
+            run.keep(connection, token)
     except psycopg.errors.UniqueViolation:  # pages shifted while we read: some contact is on two of them
         with database.raw() as connection:
             run_tables.upsert(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
-            sync_runs.save_raw(connection, run, token)
+            run.keep(connection, token)
 
 
 def _contact_row(run_id: str, member: Member) -> tuple[Any, ...]:
@@ -125,7 +143,7 @@ def _contact_row(run_id: str, member: Member) -> tuple[Any, ...]:
 
 
 def read_customers(
-    database: Database, run: Run, token: UUID, client: ShopifyClient, *, allowed_hosts: frozenset[str]
+    database: Database, run: Reading, token: UUID, client: ShopifyClient, *, allowed_hosts: frozenset[str]
 ) -> float | None:
     """Look at the bulk operation; stream its result when it is ready.
 
@@ -135,8 +153,8 @@ def read_customers(
     if operation is not None and operation.is_running:
         looks = run.cursor["looks"] = int(run.cursor.get("looks", 0)) + 1
         run.counts["customers_found"] = operation.objects
-        with database.transaction() as tx:
-            sync_runs.save(tx, run.id, token, cursor=run.cursor, counts=run.counts)
+        with database.raw() as connection:
+            run.keep(connection, token)
         return float(min(0.1 * 1.5 ** min(looks, 15), 10.0))
     if operation is None or operation.status != "COMPLETED":
         _start_over(database, run, token)
@@ -151,15 +169,15 @@ def read_customers(
     return None
 
 
-def _start_over(database: Database, run: Run, token: UUID) -> None:
+def _start_over(database: Database, run: Reading, token: UUID) -> None:
     for name in ("bulk_id", "lines", "looks"):
         run.cursor.pop(name, None)
     with database.raw() as connection:
         run_tables.forget(connection, run.id, "run_customers")
-        sync_runs.save_raw(connection, run, token)
+        run.keep(connection, token)
 
 
-def _store_lines(database: Database, run: Run, token: UUID, lines: Iterator[dict[str, Any]]) -> None:
+def _store_lines(database: Database, run: Reading, token: UUID, lines: Iterator[dict[str, Any]]) -> None:
     run_id, reached = str(run.id), int(run.cursor.get("lines", 0))
     while block := list(islice(lines, BLOCK)):
         reached += len(block)
@@ -169,11 +187,11 @@ def _store_lines(database: Database, run: Run, token: UUID, lines: Iterator[dict
         try:
             with database.raw() as connection:
                 run_tables.copy_in(connection, "run_customers", run_tables.CUSTOMER_COLUMNS, rows)
-                sync_runs.save_raw(connection, run, token)
+                run.keep(connection, token)
         except psycopg.errors.UniqueViolation:  # a customer who changed while Shopify exported may be there twice
             with database.raw() as connection:
                 run_tables.upsert(connection, "run_customers", run_tables.CUSTOMER_COLUMNS, rows)
-                sync_runs.save_raw(connection, run, token)
+                run.keep(connection, token)
 
 
 def _customer_row(run_id: str, node: dict[str, Any]) -> tuple[Any, ...]:
