@@ -1,7 +1,5 @@
 """What becomes of a webhook on its way: delivered, retried, given up, lost, doubled, overtaken, held."""
 
-from itertools import pairwise
-
 import pytest
 from webhook_ear import ear, wait_until
 
@@ -150,14 +148,28 @@ def test_loss_and_doubling_are_the_same_again_from_the_same_seed(courier, app):
     assert (report["made"], report["delivered"]) == (400, 400 - report["lost"] + report["doubled"])
 
 
-def test_the_overtaken_arrive_behind_later_ones(courier, app):
-    courier.change({"reorder": 0.2, "seed": 3})
-    for number in range(300):
+def test_the_overtaken_go_out_behind_later_ones(courier, app, monkeypatch):
+    monkeypatch.setattr("shopchimp.sandbox.courier.OVERTAKEN_SECONDS", 600)
+    courier.change({"reorder": 1, "seed": _seed_that_holds_back(3)})
+    post(courier, app, 1)
+    courier.change({"reorder": 0})
+    for number in (2, 3):
         post(courier, app, number)
+        app.wait(number - 1)
+    assert bodies(app) == [2, 3]
+    assert courier.report()["shopify"]["waiting"] == 1
+    post(courier, app, 4)
     settled(courier)
-    arrived = bodies(app)
-    assert sorted(arrived) == list(range(300))
-    assert sum(later < earlier for earlier, later in pairwise(arrived)) > 20
+    assert sorted(bodies(app)) == [1, 2, 3, 4]
+
+
+def _seed_that_holds_back(places):
+    def behind(seed):
+        mischief = Mischief("shopify")
+        mischief.change({"reorder": 1, "seed": seed})
+        return mischief.copies()[0].behind
+
+    return next(seed for seed in range(100) if behind(seed) == places)
 
 
 def test_the_last_one_goes_out_though_nothing_overtakes_it(courier, app):
