@@ -107,6 +107,12 @@ CAUSES: dict[str, Cause] = {
     "sms_no_programme": _act(
         "No approved SMS programme", "Apply for SMS marketing in Mailchimp; texts are synced once it is approved."
     ),
+    "sms_programme_pending": _passing(
+        "The SMS programme waits for approval", "Mailchimp and the phone carriers check it. Come back in a few days."
+    ),
+    "sms_programme_paused": _act(
+        "The SMS programme can't send now", "Look at SMS in Mailchimp: credits or a plan may be missing."
+    ),
     "sms_before_start": _neutral(
         "Subscribed to SMS before the start date", "Not synced. An earlier date in the settings includes this person."
     ),
@@ -137,7 +143,7 @@ CAUSES: dict[str, Cause] = {
     "field_edited": _neutral(
         "Edited in Mailchimp", "This field goes from Shopify to Mailchimp only, so the customer keeps its value."
     ),
-    "sh_email_taken": _neutral("The customer exists already", "Another customer has this email address."),
+    "sh_taken": _neutral("The customer exists already", "Another customer has this email address."),
     "sh_phone_taken": _act(
         "Another customer has this phone number", "Shopify allows a number once. Remove one of them."
     ),

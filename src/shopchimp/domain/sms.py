@@ -127,6 +127,7 @@ class KnownSms:
     at: datetime | None = None
     level: str | None = None
     contact: str | None = None
+    contact_phone: str | None = None
     stopped_at: datetime | None = None
     refused_at: datetime | None = None
     refused_why: str | None = None
@@ -321,7 +322,9 @@ def remember(
     """
     before = known or KnownSms()
     status = contact.status.value if contact is not None and contact.status is not None else None
-    after = replace(before, contact=status, held=decision.reason.value if isinstance(decision, HoldSms) else None)
+    held = decision.reason.value if isinstance(decision, HoldSms) else None
+    number = contact.phone if contact is not None else None
+    after = replace(before, contact=status, contact_phone=number, held=held)
     if customer is not None:
         state = customer.state.value if customer.state is not None else None
         after = replace(after, state=state, phone=customer.phone, at=customer.updated_at, level=customer.level)
@@ -338,6 +341,6 @@ def remember(
         return replace(after, refused_at=at or now, refused_why=refused, held=SmsReason.REFUSED.value)
     if decision.subscribe:
         gone = {"stopped_at": None, "refused_at": None, "refused_why": None, "carried_out_at": None}
-        return replace(after, contact=SmsStatus.SUBSCRIBED.value, **gone)
+        return replace(after, contact=SmsStatus.SUBSCRIBED.value, contact_phone=decision.phone, **gone)
     chosen = (customer.updated_at if customer is not None else None) or now
     return replace(after, contact=SmsStatus.UNSUBSCRIBED.value, carried_out_at=chosen, stopped_at=chosen)

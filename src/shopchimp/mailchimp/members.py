@@ -6,24 +6,40 @@ status is sent by accident only if a member body carries `status` exactly where 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from shopchimp.domain.addresses import subscriber_hash
+from shopchimp.domain.errors import Rejected
+from shopchimp.domain.sms import ContactSms, SmsStatus
 from shopchimp.mailchimp.client import BULK, MailchimpClient, classify
 
 PAGE = 1000
 BATCH = 500
-_FIELDS = "contact_id,email_address,status,timestamp_opt,timestamp_signup,last_changed,merge_fields"  # what we keep
-_PAGE_FIELDS = ",".join(f"members.{name}" for name in _FIELDS.split(",")) + ",total_items"
-_LOOK_FIELDS = _PAGE_FIELDS.replace("members.merge_fields,", "")
+_CONSENT = "contact_id,email_address,status,timestamp_opt,timestamp_signup,last_changed"
+_SMS = "sms_phone_number,sms_subscription_status,sms_subscription_last_updated"
+_FIELDS = f"{_CONSENT},merge_fields,tags,{_SMS}"  # all that live sync carries
 _MEMBERS = "/lists/{list_id}/members"
+_MEMBER = "/lists/{list_id}/members/{subscriber_hash}"
+
+
+def _in_page(fields: str) -> str:
+    return ",".join(f"members.{name}" for name in fields.split(",")) + ",total_items"
+
+
+_PAGE_FIELDS = _in_page(f"{_CONSENT},merge_fields")  # what the first sync reads of everybody
+_CHANGED_FIELDS = _in_page(_FIELDS)
+_LOOK_FIELDS = _in_page(_CONSENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A contact as Mailchimp says it. `opted_in_at` is the evidence of an opt-in, `changed_at` bounds an opt-out."""
+    """A contact as Mailchimp says it. `opted_in_at` is the evidence of an opt-in, `changed_at` bounds an opt-out.
+
+    `tags` are at most the 50 that an answer shows, None where it shows none. The last three are the phone's.
+    """
 
     email: str
     contact_id: str
@@ -31,6 +47,10 @@ class Member:
     opted_in_at: datetime | None
     changed_at: datetime | None
     merge_fields: dict[str, Any]
+    tags: tuple[str, ...] | None = None
+    sms_phone_number: str = ""
+    sms_subscription_status: str = ""
+    sms_subscription_last_updated: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +64,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What came of one batch: the status each address taken has now, and those refused."""
+    """What came of one batch: the status each address taken has now, and those refused.
+
+    `members` are the same contacts as those taken, as they are now.
+    """
 
     taken: dict[str, str]
     refused: list[Refusal]
+    members: tuple[Member, ...] = ()
 
 
 def page(
@@ -86,7 +110,7 @@ def changed_since(
     params: dict[str, Any] = {
         "count": PAGE,
         "offset": offset,
-        "fields": _LOOK_FIELDS if consent_only else _PAGE_FIELDS,
+        "fields": _LOOK_FIELDS if consent_only else _CHANGED_FIELDS,
         "since_last_changed": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00"),
         "sort_field": "last_changed",
         "sort_dir": "ASC",
@@ -109,11 +133,8 @@ def batch(client: MailchimpClient, audience_id: str, bodies: Sequence[str], *, u
         params={"skip_merge_validation": "true", "skip_duplicate_check": "true"},
         timeout=BULK,
     )
-    taken = {
-        str(item.get("email_address") or ""): str(item.get("status") or "")
-        for item in (*(answer.get("new_members") or ()), *(answer.get("updated_members") or ()))
-        if isinstance(item, dict)
-    }
+    members = _parsed((*(answer.get("new_members") or ()), *(answer.get("updated_members") or ())))
+    taken = {member.email: member.status for member in members}
     refused = [
         Refusal(
             email=str(item.get("email_address") or ""),
@@ -123,7 +144,64 @@ def batch(client: MailchimpClient, audience_id: str, bodies: Sequence[str], *, u
         for item in answer.get("errors") or ()
         if isinstance(item, dict)
     ]
-    return BatchResult(taken, refused)
+    return BatchResult(taken, refused, tuple(members))
+
+
+def get(client: MailchimpClient, audience_id: str, email: str) -> Member | None:
+    """The contact with this address as it is now, archived or not; None where the audience has none."""
+    try:
+        return parse(client.get(_path(audience_id, email), _MEMBER, {"fields": _FIELDS}))
+    except Rejected as error:
+        if error.code == "mc_not_found":
+            return None
+        raise
+
+
+def put(
+    client: MailchimpClient,
+    audience_id: str,
+    email: str,
+    *,
+    status: str | None,
+    status_if_new: str,
+    merge_fields: Mapping[str, Any],
+    timestamp_opt: datetime | None = None,
+) -> Member:
+    """Make the contact or change it. `status` None leaves the consent of one that is there as it is.
+
+    The answer says what Mailchimp made of it: compare its status with the one asked for.
+    """
+    body: dict[str, Any] = {"email_address": email, "status_if_new": status_if_new}
+    if status is not None:
+        body["status"] = status
+    if merge_fields:
+        body["merge_fields"] = dict(merge_fields)
+    if timestamp_opt is not None:
+        body["timestamp_opt"] = timestamp_opt.astimezone(UTC).isoformat(timespec="seconds")
+    return parse(client.send("PUT", _path(audience_id, email), _MEMBER, body=body, params=_LENIENT))
+
+
+def patch(client: MailchimpClient, audience_id: str, email: str, body: Mapping[str, Any]) -> Member:
+    """Change an existing contact, and only what `body` names; `mc_not_found` where there is none."""
+    return parse(client.send("PATCH", _path(audience_id, email), _MEMBER, body=body, params=_LENIENT))
+
+
+def move(client: MailchimpClient, audience_id: str, email: str, new_email: str) -> Member:
+    """Give the contact another address, with its consent and history. Refused where that one has a contact (M6)."""
+    return patch(client, audience_id, email, {"email_address": new_email})
+
+
+def delete_permanently(client: MailchimpClient, audience_id: str, email: str) -> None:
+    """Erase the contact for ever, with its history; nobody but the person can bring the address back. No undo."""
+    route = f"{_MEMBER}/actions/delete-permanent"
+    client.send("POST", f"{_path(audience_id, email)}/actions/delete-permanent", route, body={})
+
+
+_LENIENT = {"skip_merge_validation": "true"}  # a field that the merchant requires keeps nobody out
+
+
+def _path(audience_id: str, email: str) -> str:
+    return f"/lists/{audience_id}/members/{subscriber_hash(email)}"
 
 
 def _parsed(items: Any) -> list[Member]:
@@ -140,6 +218,31 @@ def parse(item: dict[str, Any]) -> Member:
         opted_in_at=_time(item.get("timestamp_opt")) or _time(item.get("timestamp_signup")),
         changed_at=_time(item.get("last_changed")),
         merge_fields=merge_fields if isinstance(merge_fields, dict) else {},
+        tags=_tags(item.get("tags")),
+        sms_phone_number=str(item.get("sms_phone_number") or ""),
+        sms_subscription_status=str(item.get("sms_subscription_status") or ""),
+        sms_subscription_last_updated=_time(item.get("sms_subscription_last_updated")),
+    )
+
+
+def _tags(items: Any) -> tuple[str, ...] | None:
+    if not isinstance(items, list):
+        return None
+    named = (item.get("name") if isinstance(item, dict) else item for item in items)
+    return tuple(name for name in named if isinstance(name, str))
+
+
+_SMS_STATUSES = {status.value: status for status in SmsStatus}
+
+
+def sms_of(member: Member) -> ContactSms:
+    """The contact's consent to text messages, as `domain.sms` takes it."""
+    said = member.sms_subscription_status
+    return ContactSms(
+        status=_SMS_STATUSES.get(said) if said else SmsStatus.NONSUBSCRIBED,
+        phone=member.sms_phone_number or None,
+        changed_at=member.sms_subscription_last_updated,
+        archived=member.status == "archived",
     )
 
 

@@ -31,7 +31,8 @@ def write_contacts(
         write_contacts(client, audience_id, part, update_existing=update_existing)
         for part in (bodies[:half], bodies[half:])
     )
-    return BatchResult({**first.taken, **second.taken}, first.refused + second.refused)
+    taken, refused = {**first.taken, **second.taken}, first.refused + second.refused
+    return BatchResult(taken, refused, first.members + second.members)
 
 
 def write_consents(client: ShopifyClient, writes: Sequence[ConsentWrite]) -> list[UserError | None]:

@@ -24,35 +24,80 @@ query BulkOperationById($id: ID!) {
 }
 """
 
+_EMAIL = "defaultEmailAddress { emailAddress marketingState marketingOptInLevel marketingUpdatedAt }"
+_PHONE = "defaultPhoneNumber { phoneNumber smsMarketingConsent { state optInLevel updatedAt } }"
+_ADDRESS = "defaultAddress { address1 address2 city province provinceCode countryCodeV2 zip phone company }"
+_CUSTOMER = f"id updatedAt firstName lastName tags {_EMAIL} {_PHONE} {_ADDRESS}"  # all that live sync carries
+_CONSENT = f"id {_EMAIL}"
+
 # The text handed to BulkOperationRunQuery: edges and node only, an id on the parent, no variables.
-CUSTOMERS_IN_BULK = """\
-query BulkCustomers {
-  customers {
-    edges {
-      node {
+CUSTOMERS_IN_BULK = f"""\
+query BulkCustomers {{
+  customers {{
+    edges {{
+      node {{
         id
         firstName
         lastName
-        defaultEmailAddress { emailAddress marketingState marketingOptInLevel marketingUpdatedAt }
-        defaultPhoneNumber { phoneNumber }
-        defaultAddress { address1 address2 city province provinceCode countryCodeV2 zip phone company }
-      }
-    }
-  }
+        tags
+        {_EMAIL}
+        {_PHONE}
+        {_ADDRESS}
+      }}
+    }}
+  }}
+}}
+"""
+
+# Who changed since a moment: for the look right before consent is written, and for the sweeps of live sync.
+CUSTOMERS_CHANGED = f"""\
+query CustomersChanged($query: String!, $after: String) {{
+  customers(first: 250, after: $after, query: $query, sortKey: UPDATED_AT) {{
+    nodes {{ {_CUSTOMER} }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+"""
+
+# A customer who is gone is null in its place.
+CUSTOMERS_BY_ID = f"""\
+query CustomersById($ids: [ID!]!) {{
+  nodes(ids: $ids) {{ ... on Customer {{ {_CUSTOMER} }} }}
+}}
+"""
+
+SAMPLE_CUSTOMER = f"""\
+query SampleCustomer {{
+  customers(first: 20, sortKey: UPDATED_AT, reverse: true) {{ nodes {{ {_CUSTOMER} }} }}
+}}
+"""
+
+CUSTOMER_UPDATE = """\
+mutation CustomerUpdate($input: CustomerInput!) {
+  customerUpdate(input: $input) { customer { id } userErrors { field message } }
 }
 """
 
-# For the look right before consent is written: who changed since the bulk operation was started.
-CUSTOMERS_CHANGED = """\
-query CustomersChanged($query: String!, $after: String) {
-  customers(first: 250, after: $after, query: $query, sortKey: UPDATED_AT) {
-    nodes { id updatedAt defaultEmailAddress { emailAddress marketingState marketingOptInLevel marketingUpdatedAt } }
-    pageInfo { hasNextPage endCursor }
-  }
+CUSTOMER_CREATE = """\
+mutation CustomerCreate($input: CustomerInput!) {
+  customerCreate(input: $input) { customer { id } userErrors { field message } }
 }
 """
 
-_CONSENT = "id defaultEmailAddress { emailAddress marketingState marketingOptInLevel marketingUpdatedAt }"
+CUSTOMER_SMS_CONSENT = """\
+mutation CustomerSmsMarketingConsentUpdate($input: CustomerSmsMarketingConsentUpdateInput!) {
+  customerSmsMarketingConsentUpdate(input: $input) { customer { id } userErrors { field message code } }
+}
+"""
+
+
+def find_by_email(count: int) -> str:
+    """One document that finds `count` customers by address; aliases c0.. and variables $e0.. in order."""
+    variables = ", ".join(f"$e{n}: String!" for n in range(count))
+    fields = "\n".join(
+        f"  c{n}: customerByIdentifier(identifier: {{ emailAddress: $e{n} }}) {{ {_CUSTOMER} }}" for n in range(count)
+    )
+    return f"query CustomersByEmail({variables}) {{\n{fields}\n}}\n"
 
 
 def read_consents(count: int) -> str:
