@@ -6,7 +6,6 @@ Consent always goes first: a person who is held is left alone altogether.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -16,9 +15,7 @@ from shopchimp.domain.addresses import is_deliverable_looking
 from shopchimp.domain.consent import (
     NO_CONTACT,
     NO_CUSTOMER,
-    ContactConsent,
     ContactStatus,
-    CustomerConsent,
     CustomerState,
     CustomerWrite,
     Hold,
@@ -29,6 +26,7 @@ from shopchimp.domain.consent import (
     reconcile,
 )
 from shopchimp.domain.fields import FieldMap, differences, merge_fields
+from shopchimp.domain.records import Contact, Customer
 
 
 class Kind(StrEnum):
@@ -49,28 +47,6 @@ class Action(StrEnum):
     CREATE = "create"
     CONSENT = "consent"
     UPDATE = "update"
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A customer as read from Shopify; `fields` are first_name, last_name, phone, default_address."""
-
-    id: int
-    key: str
-    email: str | None
-    consent: CustomerConsent
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """A contact as read from Mailchimp."""
-
-    id: str
-    key: str
-    email: str
-    consent: ContactConsent
-    merge_fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,13 @@ from shopchimp.domain.fields import FieldMap
 from shopchimp.domain.planning import (
     CONTACT_STATUSES,
     Action,
-    Contact,
-    Customer,
     Options,
     Planned,
     customer_state,
     plan_person,
     skipped,
 )
+from shopchimp.domain.records import Contact, Customer
 from shopchimp.mailchimp.members import BATCH
 from shopchimp.shopify.customers import ALIASES
 

@@ -15,14 +15,13 @@ from shopchimp.domain.consent import ContactConsent, ContactStatus, CustomerCons
 from shopchimp.domain.fields import FieldMap
 from shopchimp.domain.planning import (
     Action,
-    Contact,
-    Customer,
     Kind,
     Options,
     Planned,
     customer_state,
     plan_person,
 )
+from shopchimp.domain.records import Contact, Customer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = START + timedelta(days=300)
