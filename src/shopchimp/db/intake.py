@@ -72,7 +72,8 @@ _PEOPLE_OF_SHOPIFY = f"""
         select shop_id, key, max(id) as id from named group by shop_id, key
     ), change as (
         insert into changes as c (shop_id, kind, key, lane, source, customer_id, event_at)
-        select shop_id, 'person', key, 'contacts', 'shopify', id, %(event)s::timestamptz from marked order by key collate "C"
+        select shop_id, 'person', key, 'contacts', 'shopify', id, %(event)s::timestamptz
+        from marked order by key collate "C"
         {_MARK}
     ), ready as ({_READY})
     {_ANSWER}

@@ -79,6 +79,10 @@ class MailchimpClient:
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         return self._send(method, path, route, params=params, content=content, timeout=timeout)
 
+    def delete(self, path: str, route: str) -> None:
+        """DELETE `path`, without a body."""
+        self._send("DELETE", path, route)
+
     def _send(
         self,
         method: str,

@@ -131,6 +131,7 @@ class Webhook:
     url: str
     events: Mapping[str, bool]
     sources: Mapping[str, bool]
+    signed: bool = False
     signing_secret: str | None = None
 
     @property
@@ -158,7 +159,7 @@ def mend(client: MailchimpClient, audience_id: str, webhook_id: str) -> None:
 
 def delete(client: MailchimpClient, audience_id: str, webhook_id: str) -> None:
     """Remove a hook."""
-    client.send("DELETE", f"/lists/{audience_id}/webhooks/{webhook_id}", f"{_ROUTE}/{{webhook_id}}", body={})
+    client.delete(f"/lists/{audience_id}/webhooks/{webhook_id}", f"{_ROUTE}/{{webhook_id}}")
 
 
 def _everything() -> dict[str, dict[str, bool]]:
@@ -173,5 +174,6 @@ def _webhook(item: Mapping[str, Any]) -> Webhook:
         url=str(item.get("url") or ""),
         events=events if isinstance(events, dict) else {},
         sources=sources if isinstance(sources, dict) else {},
+        signed=bool(item.get("signing_enabled")),
         signing_secret=secret if isinstance(secret, str) and secret else None,
     )

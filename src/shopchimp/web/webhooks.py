@@ -128,7 +128,8 @@ def _shopify_digest(claims: Claims, body: bytes, intake: Intake) -> bytes:
     """The delivery's identity. The id is optional, and unsigned like the topic and the shop that stand beside it."""
     identity = claims.webhook_id.encode()
     if not identity:
-        identity = hashlib.sha256(body).digest()
+        moment = claims.triggered_at.isoformat() if claims.triggered_at else ""
+        identity = hashlib.sha256(body).digest() + moment.encode()
         if claims.meaning is Meaning.COMPLIANCE:  # the same request may come again after months, and counts again
             identity += intake.clock().date().isoformat().encode()
     return hashlib.sha256(b"\0".join((b"shopify", claims.shop.encode(), claims.topic.encode(), identity))).digest()
