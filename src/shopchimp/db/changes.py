@@ -177,13 +177,13 @@ def claim(tx: Connection, shop_id: int, lane: str, *, token: UUID, lease: float,
     if poison:
         park(tx, shop_id, token, [(row.key, row.version, "internal", "") for row in rows if row.key in set(poison)])
     if suspects:
-        _give_back(tx, shop_id, token, [row.key for row in rows if row.key not in {*kept, *poison}])
+        give_back(tx, shop_id, token, [row.key for row in rows if row.key not in {*kept, *poison}])
     names = [field.name for field in fields(Claimed)]
     return [Claimed(**{name: row._mapping[name] for name in names}) for row in rows if row.key in kept]
 
 
-def _give_back(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str]) -> None:
-    """As if they had not been claimed: due now, nothing counted."""
+def give_back(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str]) -> None:
+    """As if these had not been claimed: due now, nothing counted."""
     query = text(
         """
         update changes set token = null, due_at = now(), attempts = greatest(attempts - 1, 0)
@@ -344,7 +344,7 @@ def _stop(
         tx.execute(query, values)
     moved = [key for key, version, *_ in stopped if key in ours and ours[key].version != version]
     if moved:
-        _give_back(tx, shop_id, token, moved)
+        give_back(tx, shop_id, token, moved)
     _lost(tx, shop_id, [each[0] for each in stopped if each[0] not in ours])
     return {each[0] for each in stays}
 

@@ -17,12 +17,17 @@ LONGEST_PAUSE = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """A lane to serve now. `half_open`: its connection failed ten times in a row, so try with one call."""
+    """A lane to serve now; its connection failed so many times in a row."""
 
     shop_id: int
     lane: str
     login_id: str
-    half_open: bool
+    failures: int = 0
+
+    @property
+    def half_open(self) -> bool:
+        """The breaker was open and it is time to try, with one call."""
+        return self.failures >= FAILURES_OPEN
 
 
 # a shop that may be worked for: connected, installed, live, and not in its first sync's writing
@@ -55,7 +60,7 @@ def pick(tx: Connection, *, lane: str) -> Picked | None:
         )
         update lanes l set served_at = clock_timestamp() from turn
         where l.shop_id = turn.shop_id and l.lane = turn.lane
-        returning l.shop_id, l.lane, turn.login_id, l.failures >= {FAILURES_OPEN} as half_open
+        returning l.shop_id, l.lane, turn.login_id, l.failures
         """
     )
     row = tx.execute(query, {"lane": lane}).one_or_none()
@@ -144,13 +149,20 @@ def mend(tx: Connection) -> int:
     mine = waits.format(shop="l.shop_id", lane="l.lane")
     rest = text(
         f"""
-        update lanes l set ready_at = null
-        where ready_at is not null and greatest(ready_at, served_at) < now() - interval '{IDLE_SECONDS} seconds'
-            and not exists ({mine})
+        update lanes set ready_at = null
+        where (shop_id, lane) in (select l.shop_id, l.lane from lanes l where ready_at is not null
+            and greatest(ready_at, served_at) < now() - interval '{IDLE_SECONDS} seconds'
+            and not exists ({mine}) for update skip locked)
         """
     )
     tx.execute(rest)
-    found = tx.execute(text(f"update lanes l set ready_at = now() where ready_at is null and exists ({mine})")).rowcount
+    wake = text(
+        f"""
+        update lanes set ready_at = now() where (shop_id, lane) in (select l.shop_id, l.lane from lanes l
+            where ready_at is null and exists ({mine}) for update skip locked)
+        """
+    )
+    found = tx.execute(wake).rowcount
     missing = text(
         f"""
         insert into lanes (shop_id, lane)

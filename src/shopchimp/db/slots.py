@@ -54,15 +54,17 @@ def renew(tx: Connection, login_id: str, token: UUID, *, lease: float) -> int:
     return tx.execute(query, {"login": login_id, "token": token, "lease": lease}).rowcount
 
 
-def give_back(tx: Connection, login_id: str, token: UUID, *, keep_closed: float = 0.0) -> None:
-    """Free for others; after a time-out of ours not before `keep_closed` seconds: the call still runs over there."""
+def give_back(tx: Connection, login_id: str, token: UUID, *, gave_up: int = 0, closed: float = 10.0) -> None:
+    """Free for others. After `gave_up` calls timed out so many stay closed a while: those still run over there."""
     query = text(
         """
-        update slots set token = null, until = now() + make_interval(secs => :closed)
+        update slots s set token = null,
+            until = case when n in (select n from slots where login_id = :login and token = :token
+                order by n desc limit :gave_up) then now() + make_interval(secs => :closed) else now() end
         where login_id = :login and token = :token
         """
     )
-    tx.execute(query, {"login": login_id, "token": token, "closed": keep_closed})
+    tx.execute(query, {"login": login_id, "token": token, "gave_up": gave_up, "closed": closed})
 
 
 def ease(tx: Connection, login_id: str, *, count: int = SLOTS) -> None:

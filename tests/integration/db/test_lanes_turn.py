@@ -52,7 +52,7 @@ def test_who_may_not_be_worked_for_is_left_alone(house: LaneHouse, reason: str) 
     with house.database.transaction() as tx:
         slots.ensure(tx, f"login-{shop}")
         assert lanes.is_due(tx, lane=changes.LIVE)
-    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}", half_open=False)
+    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}")
     house.do(reason)
     assert pick(house) is None
     with house.database.transaction() as tx:
@@ -90,15 +90,15 @@ def test_ten_failures_in_a_row_open_the_breaker_and_one_success_closes_it(house:
     with house.database.transaction() as tx:
         for _ in range(lanes.FAILURES_OPEN - 1):
             lanes.failed(tx, shop, "mc_unreachable", pause=60)
-    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}", half_open=False)
+    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}", 9)
     with house.database.transaction() as tx:
         assert lanes.failed(tx, shop, "mc_unreachable", pause=60) == lanes.FAILURES_OPEN
     assert pick(house) is None
     house.do("update lanes set open_until = now()")
-    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}", half_open=True)
+    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}", lanes.FAILURES_OPEN)
     with house.database.transaction() as tx:
         lanes.recovered(tx, shop)
-    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}", half_open=False)
+    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}")
 
 
 def test_what_was_forgotten_is_mended_and_what_is_empty_rests(house: LaneHouse) -> None:
@@ -135,8 +135,8 @@ def test_a_login_has_eight_slots_for_all_its_shops(house: LaneHouse) -> None:
         assert slots.take(tx, "login", 8, token=uuid4(), lease=20) == []
         assert slots.take(tx, "other", 1, token=uuid4(), lease=20) == [1]
         slots.give_back(tx, "login", mine)
-        slots.give_back(tx, "login", yours, keep_closed=10)  # a call that timed out still runs over there
-        assert slots.take(tx, "login", 8, token=uuid4(), lease=20) == [1, 2, 3, 4, 5, 6]
+        slots.give_back(tx, "login", yours, gave_up=1)  # a call that timed out still runs over there
+        assert slots.take(tx, "login", 8, token=uuid4(), lease=20) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_dead_holders_slots_come_back_and_its_return_takes_none(house: LaneHouse) -> None:

@@ -1,0 +1,129 @@
+"""Live sync, driven: whose turn is it, take slots, claim, commit, work, settle, and ask again.
+
+A wake-up names nobody. One slice is a batch of people of one shop, so that the next shop gets its turn soon; a drain
+ends after 20 s, so that a wake-up never becomes a thread that belongs to somebody.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID, uuid4
+
+import structlog
+
+from shopchimp.db import changes, lanes, slots
+from shopchimp.db.changes import Claimed
+from shopchimp.jobs import verdicts
+from shopchimp.jobs.keeping import keeper
+from shopchimp.jobs.verdicts import DATABASE_AWAY, Slice
+from shopchimp.jobs.wake import wake
+from shopchimp.runtime import Runtime
+from shopchimp.services.gateways import Gateways
+
+log = structlog.get_logger()
+
+LIFE = 20.0  # seconds until a drain ends, whatever is left: the thread goes back to the wake-ups
+BATCH = 100
+MANY, BULK = 300, 500  # above so many waiting, batches are larger: pages of Mailchimp are read instead of people
+TRY_AGAIN = 10  # people a connection is tried with after it failed again and again
+SLOT_LEASE = 45.0  # seconds: a slice and the longest call in it; renewed while it is worked
+
+
+class Worked(Protocol):
+    """What came of a slice: how many are done and recorded, and the trouble of each who isn't."""
+
+    @property
+    def done(self) -> int: ...
+
+    @property
+    def troubles(self) -> Mapping[str, Exception]: ...
+
+
+class Work(Protocol):
+    """`services.live.work`: look at these people, make both sides agree, record it."""
+
+    def __call__(
+        self,
+        gateways: Gateways,
+        shop_id: int,
+        claimed: Sequence[Claimed],
+        *,
+        token: UUID,
+        slots: int,
+        lost: threading.Event,
+    ) -> Worked: ...
+
+
+def drain(
+    runtime: Runtime, *, stop: threading.Event, work: Work, lane: str = changes.LIVE, at_most: int | None = None
+) -> int:
+    """Work until nothing is due, for 20 s at most, or for so many slices. Gives back how many were worked."""
+    until, slices = time.monotonic() + LIFE, 0
+    while not stop.is_set() and time.monotonic() < until and (at_most is None or slices < at_most):
+        begun = _begin(runtime, lane)
+        if begun is None:
+            return slices
+        slice_, taken = begun
+        if slice_.claimed:
+            if slices == 1 and lane == changes.LIVE:
+                wake()  # more than one slice: somebody may help
+            _work(runtime, slice_, taken, work)
+            slices += 1
+        else:  # somebody was quicker, or holds the rows for a moment
+            _release(runtime, slice_)
+            stop.wait(0.01)
+    return slices
+
+
+def _begin(runtime: Runtime, lane: str) -> tuple[Slice, int] | None:
+    """Whose turn it is, with slots and claimed people, all committed; None when nothing is due."""
+    token, count = uuid4(), runtime.gateways.connections
+    with runtime.database.transaction() as tx:
+        turn = lanes.pick(tx, lane=lane)
+        if turn is None:
+            return None
+        at_most = 1 if turn.half_open else count
+        taken = slots.take(tx, turn.login_id, at_most, token=token, lease=SLOT_LEASE, count=count)
+        claimed: list[Claimed] = []
+        if taken:
+            many = changes.waiting(tx, turn.shop_id, lane, at_most=MANY + 1) > MANY
+            limit = TRY_AGAIN if turn.half_open else BULK if many else BATCH
+            claimed = changes.claim(tx, turn.shop_id, lane, token=token, lease=runtime.lease_seconds, limit=limit)
+    return Slice(turn, token, claimed), len(taken)
+
+
+def _release(runtime: Runtime, slice_: Slice) -> None:
+    with runtime.database.transaction() as tx:
+        slots.give_back(tx, slice_.turn.login_id, slice_.token)
+
+
+def _work(runtime: Runtime, slice_: Slice, taken: int, work: Work) -> None:
+    turn, keys = slice_.turn, [each.key for each in slice_.claimed]
+    done, troubles = 0, dict[str, Exception]()
+
+    def renew() -> bool:
+        with runtime.database.transaction() as tx:
+            slots.renew(tx, turn.login_id, slice_.token, lease=SLOT_LEASE)
+            return bool(changes.renew(tx, turn.shop_id, slice_.token, keys, lease=runtime.lease_seconds))
+
+    with structlog.contextvars.bound_contextvars(shop_id=turn.shop_id, lane=turn.lane):
+        try:
+            with keeper.keep(renew, lease=runtime.lease_seconds) as lost:
+                worked = work(
+                    runtime.gateways, turn.shop_id, slice_.claimed, token=slice_.token, slots=taken, lost=lost
+                )
+            done, troubles = worked.done, dict(worked.troubles)
+        except DATABASE_AWAY:
+            log.warning("database_unavailable")
+            time.sleep(0.5)
+        except Exception as error:  # noqa: BLE001 - whatever it is, who it happened to is looked at again
+            troubles = dict.fromkeys(keys, error)
+        try:
+            verdicts.settle(
+                runtime.database, slice_, done=done, troubles=troubles, slot_count=runtime.gateways.connections
+            )
+        except DATABASE_AWAY:  # the leases end by themselves
+            log.warning("database_unavailable")
