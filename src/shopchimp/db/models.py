@@ -470,6 +470,7 @@ class Audit(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
     counts: Mapped[JsonObject] = mapped_column(server_default=text("'{}'::jsonb"))
+    cursor: Mapped[JsonObject] = mapped_column(server_default=text("'{}'::jsonb"))
 
 
 class AuditRow(Base):
