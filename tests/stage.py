@@ -18,14 +18,17 @@ from uuid import UUID
 import httpx
 from sqlalchemy import text
 
+from shopchimp.db import changes
 from shopchimp.db import sync_runs as runs
 from shopchimp.db.crypto import parse_keys
 from shopchimp.db.session import Database
 from shopchimp.domain.consent import Policy
+from shopchimp.jobs import lanes
 from shopchimp.jobs.runs import drain
 from shopchimp.mailchimp import MailchimpApp
 from shopchimp.runtime import Runtime, make_runtime
 from shopchimp.services import connection, installation, sync_runs
+from shopchimp.services.live import work
 from shopchimp.shopify import ShopifyApp
 
 SHOP = "demo-store.myshopify.com"
@@ -188,6 +191,35 @@ class Stage:
         query = text("update sync_runs set due_at = now() where id = :id and due_at > now() and token is null")
         with self.database.transaction() as tx:
             tx.execute(query, {"id": run_id})
+
+    def first_sync(self, policy: Policy = Policy.MAILCHIMP_WINS) -> UUID:
+        """Preview, Start and everything after it: live sync is open."""
+        run_id = self.preview()
+        self.start(run_id, policy)
+        self.until(run_id, "done")
+        return run_id
+
+    def mark(self, *keys: str, **about: Any) -> None:
+        """A delivery about these people arrived."""
+        with self.database.transaction() as tx:
+            changes.mark(tx, self.shop_id, [changes.Mark(key, **{"source": "shopify", **about}) for key in keys])
+
+    def live(self, *, rounds: int = 30) -> None:
+        """Work on what waits until nothing does; what is to wait for a while waits no longer."""
+        for _ in range(rounds):
+            lanes.drain(self.runtime, stop=self.stop, work=work)
+            lanes.drain(self.runtime, stop=self.stop, work=work, lane=changes.BACKFILL)
+            with self.database.transaction() as tx:
+                tx.execute(text("update changes set due_at = now() where state = 'waiting' and token is null"))
+                tx.execute(text("update lanes set open_until = null"))
+                left = tx.execute(text("select count(*) from changes where state = 'waiting'")).scalar_one()
+            if not left:
+                return
+        raise AssertionError(f"{left} changes are left: {self.rows('select * from changes limit 3')}")
+
+    def person(self, key: str) -> Row:
+        (row,) = self.rows("select * from people where shop_id = :shop and key = :key", shop=self.shop_id, key=key)
+        return row
 
     def rows(self, query: str, **values: Any) -> list[Row]:
         with self.database.transaction() as tx:

@@ -13,13 +13,17 @@ from shopchimp.db.models import Connection
 
 _COLUMNS = (
     "shop_id, account_id, login_id, account_name, role, api_root, access_token, connected_at, state, state_since,"
-    " audience_id, audience_name, double_optin"
+    " audience_id, audience_name, double_optin, live_since, contacts"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """A connection as stored. `state` is connected, revoked (token dead) or gone (audience deleted)."""
+    """A connection as stored. `state` is connected, revoked (token dead) or gone (audience deleted).
+
+    `live_since` is when live sync opened; None while there was no complete first sync with this audience. `contacts`
+    is the audience's size when it was last counted.
+    """
 
     shop_id: int
     account_id: str
@@ -34,6 +38,8 @@ class ConnectionRow:
     audience_id: str | None
     audience_name: str | None
     double_optin: bool
+    live_since: datetime | None
+    contacts: int
 
 
 def token_context(shop_id: int) -> str:
@@ -93,6 +99,30 @@ def set_state(tx: Tx, shop_id: int, state: str) -> None:
     """Note that the connection stopped working (revoked, gone) or works again (connected)."""
     query = text("update connections set state = :state, state_since = now() where shop_id = :shop and state <> :state")
     tx.execute(query, {"shop": shop_id, "state": state})
+
+
+def go_live(tx: Tx, shop_id: int, *, contacts: int) -> None:
+    """The first sync is complete: live sync works from now on."""
+    query = text(
+        "update connections set live_since = coalesce(live_since, now()), contacts = :contacts where shop_id = :shop"
+    )
+    tx.execute(query, {"shop": shop_id, "contacts": contacts})
+
+
+def stop_live(tx: Tx, shop_id: int) -> None:
+    """Live sync ends: another audience, another account, or the app left."""
+    tx.execute(text("update connections set live_since = null where shop_id = :shop"), {"shop": shop_id})
+
+
+def describe_audience(tx: Tx, shop_id: int, *, name: str, double_optin: bool, contacts: int) -> None:
+    """What the audience says of itself by now: it may have been renamed, grown, or made double opt-in."""
+    query = text(
+        """
+        update connections set audience_name = :name, double_optin = :double, contacts = :contacts
+        where shop_id = :shop
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "name": name, "double": double_optin, "contacts": contacts})
 
 
 def remove(tx: Tx, shop_id: int) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -64,17 +63,6 @@ def owners(tx: Connection, shop_id: int, customer_ids: Iterable[int]) -> dict[in
     return {row.customer_id: row.key for row in tx.execute(query, {"shop": shop_id, "ids": list(customer_ids)})}
 
 
-def still_ours(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str]) -> set[str]:
-    """Which of these changes are still leased by this token; their rows are locked until the transaction ends."""
-    query = text(
-        """
-        select key from changes where shop_id = :shop and kind = 'person' and token = :token and key = any(:keys)
-        for share
-        """
-    )
-    return {row.key for row in tx.execute(query, {"shop": shop_id, "token": token, "keys": list(keys)})}
-
-
 def intend(tx: Connection, shop_id: int, intents: Mapping[str, Row]) -> None:
     """Store what is about to be written, by key; somebody new gets a row that says nothing is known."""
     query = text(
@@ -97,7 +85,10 @@ _STORED = (
     " dropped jsonb, fields jsonb, tags jsonb, sms jsonb"
 )
 _NAMES = [column.split()[0] for column in _STORED.split(", ")]
-_KEPT = {"email": "coalesce(excluded.email, p.email)", "name": "coalesce(nullif(excluded.name, ''), p.name)"}
+_KEPT = {
+    "name": "coalesce(nullif(excluded.name, ''), p.name)",
+    **{name: f"coalesce(excluded.{name}, p.{name})" for name in ("email", "customer_at", "contact_changed_at")},
+}
 
 
 def store(tx: Connection, shop_id: int, rows: Sequence[Row]) -> dict[str, int]:

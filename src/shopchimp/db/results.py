@@ -40,7 +40,7 @@ _PERSON = """
         case when p.skip is not null then 'skipped' when 'failed' in (m.result, c.result) then 'failed'
             else coalesce(m.result, c.result, 'synced') end,
         case when p.skip is not null then p.skip when m.result = 'failed' then m.cause
-            when c.result = 'failed' then c.cause else coalesce(m.cause, c.cause) end, now(), now()
+            when c.result = 'failed' then c.cause else coalesce(m.cause, c.cause) end, :seen, now()
     from plan p
     left join run_exceptions m on m.run_id = p.run_id and m.n = p.n and m.side = 'contact'
     left join run_exceptions c on c.run_id = p.run_id and c.n = p.n and c.side = 'customer'
@@ -54,7 +54,7 @@ _PERSON = """
         customer_state = excluded.customer_state, customer_at = excluded.customer_at,
         contact_status = excluded.contact_status, contact_opted_at = excluded.contact_opted_at,
         contact_changed_at = excluded.contact_changed_at, rule = excluded.rule, result = excluded.result,
-        reason = excluded.reason, seen_at = now(), synced_at = now()
+        reason = excluded.reason, seen_at = excluded.seen_at, synced_at = now()
 """
 
 _ACTIVITY = """
@@ -104,13 +104,14 @@ def finish_chunk(
     side: str,
     chunk: int,
     decided_at: Any,
+    seen_at: Any,
     missed: Sequence[Missed],
 ) -> None:
     """Record a chunk as done: the chunk's own end, exceptions, people and log lines.
 
-    A person of both sides is stored by both, each saying of the other what is known by then: one after the other.
+    `seen_at` is when the run began to read: what live sync may ask changes since. A person of both sides is stored by both, each saying of the other what is known by then: one after the other.
     """
-    values = {"shop": shop_id, "run": run_id, "chunk": chunk, "decided": decided_at}
+    values = {"shop": shop_id, "run": run_id, "chunk": chunk, "decided": decided_at, "seen": seen_at}
     other = "customer" if side == "contact" else "contact"
     turn = f"""
         select pg_advisory_xact_lock(hashtextextended(cast(:run as text), 0)) where exists (
@@ -142,10 +143,10 @@ def finish_chunk(
     tx.execute(text(f"with person as ({upsert} returning id, key) {log}"), values)
 
 
-def store_untouched(tx: Connection, shop_id: int, run_id: UUID, *, first: int, last: int) -> None:
+def store_untouched(tx: Connection, shop_id: int, run_id: UUID, *, first: int, last: int, seen_at: Any) -> None:
     """Store the people of part of the plan for whom nothing had to be written, with the rule that said so."""
     which = "p.n between :first and :last and p.contact_chunk is null and p.customer_chunk is null"
-    values = {"shop": shop_id, "run": run_id, "first": first, "last": last, "decided": None}
+    values = {"shop": shop_id, "run": run_id, "first": first, "last": last, "decided": None, "seen": seen_at}
     tx.execute(text(_PERSON.format(which=which)), values)
 
 

@@ -46,11 +46,15 @@ def elsewhere(person: Person, sides: Sides) -> Elsewhere | None:
     moves = (
         contact is not None
         and sides.customer is None
+        and person.customer_id == gone.id
         and not sides.gone_contact
         and contact.consent.status in _GOES_ALONG
         and is_deliverable_looking(gone.email or "")
     )
-    return Elsewhere(((gone.key, gone.id),), gone.key, (gone.email or "").strip(), gone.id, moves)
+    follow: tuple[tuple[str, int | None], ...] = ((gone.key, gone.id),)
+    if sides.customer is not None:  # somebody else has this address now
+        follow = (*follow, (person.key, sides.customer.id))
+    return Elsewhere(follow, gone.key, (gone.email or "").strip(), gone.id, moves)
 
 
 def choices(customer: CustomerConsent, contact: ContactConsent) -> Choices:

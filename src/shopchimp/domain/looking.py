@@ -357,7 +357,7 @@ def _is_new(person: Person, contact: ContactConsent, options: LiveOptions) -> bo
     if person.known.contact not in (ContactStatus.ABSENT, ContactStatus.PENDING):
         return False
     since, at = options.create_since, contact.opted_in_at
-    return since is None or at is None or at >= since
+    return since is None or at is None or at >= since.replace(microsecond=0)  # their times are whole seconds
 
 
 def _is_bounce(contact: ContactConsent, options: LiveOptions) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from sqlalchemy import Connection
 from shopchimp.db import breakers, looks, notes
 from shopchimp.db.breakers import MANY, OUTS, SAME, Opened
 from shopchimp.db.session import Database
+from shopchimp.services.settings import BreakerSettings
 
 LET_GO, DROP = "let_go", "drop"
 
@@ -25,26 +25,18 @@ class NothingHeld(Exception):
     """The merchant answered a question that is not asked (any more)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When to stop: more than `least` people and more than `share` of the audience within an hour."""
-
-    least: int = 50
-    share: float = 0.02
-    on: bool = True
-
-    def of(self, contacts: int) -> int:
-        """How many consent changes an hour are usual for an audience of this size."""
-        return max(self.least, int(self.share * contacts))
+def usual(limits: BreakerSettings, contacts: int) -> int:
+    """How many consent changes an hour are usual for an audience of this size."""
+    return max(limits.least, int(limits.share * contacts))
 
 
 def permit(
-    tx: Connection, shop_id: int, opt_ins: Sequence[datetime | None], *, limits: Limits, contacts: int
+    tx: Connection, shop_id: int, opt_ins: Sequence[datetime | None], *, limits: BreakerSettings, contacts: int
 ) -> list[str | None]:
     """For each opt-in (by the time it carries) None if it may be written, else the cause it is held for."""
     if not limits.on:
         return [None] * len(opt_ins)
-    limit = limits.of(contacts)
+    limit = usual(limits, contacts)
     made = sum(breakers.last_hour(tx, shop_id).values())
     asked = {each.cause for each in breakers.opened(tx, shop_id)}
     seconds = [_second(at) for at in opt_ins if at is not None]
@@ -69,7 +61,12 @@ def permit(
 
 
 def made(
-    tx: Connection, shop_id: int, changes: Sequence[tuple[str, datetime | None]], *, limits: Limits, contacts: int
+    tx: Connection,
+    shop_id: int,
+    changes: Sequence[tuple[str, datetime | None]],
+    *,
+    limits: BreakerSettings,
+    contacts: int,
 ) -> None:
     """Count consent changes that were written: (`in` or `out`, the time they carry). Many opt-outs are an anomaly."""
     if not changes:
@@ -82,7 +79,7 @@ def made(
             counts["same", _second(at)] += 1
     breakers.count(tx, shop_id, counts)
     outs = breakers.last_hour(tx, shop_id).get("out", 0) if any(kind == "out" for kind, _ in changes) else 0
-    if limits.on and outs > limits.of(contacts):
+    if limits.on and outs > usual(limits, contacts):
         _ask(tx, shop_id, OUTS, outs)
 
 

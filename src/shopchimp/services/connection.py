@@ -12,7 +12,7 @@ from shopchimp.db import connections, notes, oauth_states, run_tables, shops
 from shopchimp.db.session import Database
 from shopchimp.mailchimp import audiences, oauth
 from shopchimp.mailchimp.audiences import Audience
-from shopchimp.services import sync_runs
+from shopchimp.services import going_live, sync_runs
 from shopchimp.services.gateways import Gateways
 
 log = structlog.get_logger()
@@ -93,6 +93,7 @@ def finish(gateways: Gateways, domain: str, code: str) -> None:
         before = connections.get(tx, shop.id)
         if before is not None and before.account_id != account.account_id:
             sync_runs.stop_all(tx, shop.id)  # another account: what was planned for the old one is void
+            going_live.close_lanes(tx, shop.id)
         connections.connect(
             tx,
             shop.id,
@@ -129,6 +130,7 @@ def choose_audience(gateways: Gateways, shop_id: int, audience_id: str) -> Audie
         )
         if before != chosen.id:
             sync_runs.stop_all(tx, shop_id)  # previews of the audience that was chosen before
+            going_live.close_lanes(tx, shop_id)
             notes.add(tx, shop_id, kind="connection", detail={"audience": chosen.name})
     return chosen
 
@@ -163,6 +165,7 @@ def disconnect(gateways: Gateways, shop_id: int, *, confirm_name: str) -> list[s
         shops.lock(tx, shop_id)
         connections.remove(tx, shop_id)
         sync_runs.stop_all(tx, shop_id)
+        going_live.close_lanes(tx, shop_id)
         run_tables.forget_all(tx, shop_id)
         notes.add(tx, shop_id, kind="connection", detail={"connected": False, "removed": removed})
     return removed

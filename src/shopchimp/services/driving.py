@@ -12,7 +12,7 @@ from typing import Any
 
 from shopchimp.domain import looking, steps
 from shopchimp.domain.errors import PlatformError
-from shopchimp.domain.records import Person
+from shopchimp.domain.records import Person, Sides
 from shopchimp.domain.steps import Hint, LiveOptions, Looking, Outcome, Step
 
 
@@ -30,6 +30,7 @@ class Walk:
     step: Step | None = None
     outcome: Outcome | None = None
     error: Exception | None = None
+    sides: Sides | None = None
     _look: Looking | None = None
 
     @property
@@ -49,6 +50,8 @@ class Walk:
             self._look.close()
             self.step, self.error = None, answer
             return
+        if isinstance(answer, Sides):
+            self.sides = answer
         try:
             self.step = self._look.send(answer)
         except StopIteration as end:

@@ -13,7 +13,7 @@ import structlog
 
 from shopchimp.db import notes, oauth_states, shops
 from shopchimp.domain.errors import PlatformError, Unauthorized
-from shopchimp.services import sync_runs, tokens
+from shopchimp.services import going_live, sync_runs, tokens
 from shopchimp.services.gateways import Gateways
 from shopchimp.shopify import documents, oauth, session_tokens
 from shopchimp.shopify.domains import shop_domain
@@ -120,4 +120,5 @@ def uninstalled(gateways: Gateways, shop_id: int) -> None:
         shops.lock(tx, shop_id)
         shops.mark_uninstalled(tx, shop_id)
         sync_runs.stop_all(tx, shop_id)
+        going_live.close_lanes(tx, shop_id)
         notes.add(tx, shop_id, kind="connection", detail={"installed": False})

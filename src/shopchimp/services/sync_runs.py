@@ -24,7 +24,7 @@ from shopchimp.domain.errors import Rejected
 from shopchimp.domain.fields import FieldMap
 from shopchimp.mailchimp import audiences
 from shopchimp.mailchimp.client import MailchimpClient
-from shopchimp.services import planning, reading, settings, watching, writing
+from shopchimp.services import going_live, planning, reading, settings, watching, writing
 from shopchimp.services.gateways import Gateways
 from shopchimp.shopify.client import ShopifyClient
 
@@ -183,6 +183,12 @@ def cancel(database: Database, shop_id: int, run_id: UUID) -> None:
         _end(tx, run, RunState.CANCELLED)
 
 
+def _audience_size(run: Run) -> int:
+    """How many contacts the audience has after this run, about: those read and those made."""
+    by_kind = run.counts.get("by_kind") or {}
+    return int(run.counts.get("contacts_total") or 0) + int(by_kind.get("create") or 0)
+
+
 def stop_all(tx: Connection, shop_id: int) -> None:
     """End every run of a shop, in the transaction that disconnects it, removes the app or changes the audience."""
     for run in sync_runs.latest(tx, shop_id, limit=1000):
@@ -269,6 +275,7 @@ def _advance(
             _begin_phase(run)
             with database.transaction() as tx:
                 sync_runs.save(tx, run.id, token, cursor=run.cursor)
+                going_live.prepare(tx, run.shop_id)
         _add_fields(run, mailchimp)
         writer = writing.open_writer(database, run, token, mailchimp, shopify)
         wait = writing.write(writer, threads=gateways.connections, until=until, stopped=stopped)
@@ -332,13 +339,14 @@ def _ready(database: Database, run: Run, token: UUID) -> None:
 
 
 def _finish(database: Database, run: Run, token: UUID) -> None:
-    """Store the people nothing was written for, add up, and end the run. Live sync opens in a later version."""
+    """Store the people nothing was written for, add up, end the run and open the live lanes (S12)."""
     last = int(run.counts.get("planned", 0))
     for first in range(int(run.cursor.get("stored", 0)) + 1, last + 1, BLOCK):
         end = min(first + BLOCK - 1, last)
         run.cursor["stored"] = end
         with database.transaction() as tx:
-            results.store_untouched(tx, run.shop_id, run.id, first=first, last=end)
+            seen_at = run.cursor["contacts_since"]
+            results.store_untouched(tx, run.shop_id, run.id, first=first, last=end, seen_at=seen_at)
             sync_runs.save(tx, run.id, token, cursor=run.cursor)
     _next_phase(database, run, token, "done")
     with database.transaction() as tx:
@@ -351,5 +359,6 @@ def _finish(database: Database, run: Run, token: UUID) -> None:
         now = datetime.now(UTC)
         sync_runs.save(tx, run.id, token, state=RunState.DONE.value, counts=run.counts, finished_at=now)
         notes.add(tx, run.shop_id, kind="run", run_id=run.id, detail={"done": True, **people})
+        going_live.open_lanes(tx, run.shop_id, contacts=_audience_size(run))
     watching.forget(run.id)
     log.info("run_done", run=str(run.id), count=people["read"])

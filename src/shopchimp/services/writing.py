@@ -185,6 +185,7 @@ class Writer:
                 side=side,
                 chunk=chunk,
                 decided_at=self.run.started_at,
+                seen_at=self.run.cursor["contacts_since"],
                 missed=missed,
             )
 

@@ -1,0 +1,255 @@
+"""The steps that are done in Mailchimp, for many people at once.
+
+A few contacts are read and written one by one, side by side in the slots we hold. Many are read by asking what changed
+since we last saw them (the others are as they were), and written 500 a call: a burst costs a fraction of its people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from shopchimp.db.looks import Remembered
+from shopchimp.db.session import dumps
+from shopchimp.domain.addresses import normalise, subscriber_hash
+from shopchimp.domain.consent import NO_CONTACT, ContactConsent, ContactStatus
+from shopchimp.domain.errors import PlatformError, Rejected
+from shopchimp.domain.planning import CONTACT_STATUSES
+from shopchimp.domain.records import Contact
+from shopchimp.domain.sms import ContactSms, KnownSms, SmsStatus
+from shopchimp.domain.steps import Done, MoveContact, Refused, WriteContact, WriteSms
+from shopchimp.mailchimp import members, sms, tags
+from shopchimp.mailchimp.client import MailchimpClient
+from shopchimp.mailchimp.members import PAGE, Member
+from shopchimp.services import batches
+
+FEW = 3  # times the slots: so many contacts are sooner looked at one by one
+OVERLAP = timedelta(minutes=10)  # between our clock and theirs, and what their list may lag behind
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class UnknownStatus(Rejected):
+    """Mailchimp says something about a contact that we have no rule for."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__("mailchimp", "unknown_status", f"the status {status!r}")
+
+
+@dataclass(slots=True)
+class ContactDoors:
+    """One slice's way to the audience. `slots` calls may be in flight at once."""
+
+    client: MailchimpClient
+    audience_id: str
+    slots: int
+    _pool: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max(self.slots, 1), thread_name_prefix="mailchimp")
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._pool.shutdown()
+
+    # --- reading
+
+    def read(
+        self, keys: Sequence[str], remembered: Mapping[str, Remembered]
+    ) -> dict[str, Contact | PlatformError | None]:
+        """Each contact as it is now, None where the audience has none, or why that can't be said."""
+        if len(keys) <= FEW * self.slots:
+            return self._each(keys)
+        trusted = {key: row for key in keys if (row := remembered.get(key)) is not None and row.fields is not None}
+        changed = self._changed_since([row.seen_at for row in trusted.values()], at_most=len(keys)) if trusted else None
+        if changed is None:
+            return self._each(keys)
+        found: dict[str, Contact | PlatformError | None] = {}
+        for key in keys:
+            if key in changed:
+                found[key] = _parsed(changed[key])
+            elif key in trusted:
+                found[key] = _as_remembered(trusted[key])
+        return {**found, **self._each([key for key in keys if key not in found])}
+
+    def look(self, keys: Sequence[str], then: Mapping[str, Contact | None], since: datetime) -> list[Any]:
+        """The consent of each contact once more, right before it is written; in the order asked."""
+        changed = None
+        if len(keys) > FEW * self.slots:
+            changed = self._changed_since([since], at_most=len(keys))
+        if changed is None:
+            now = self._each(keys)
+            return [_consent(now[key]) for key in keys]
+        return [_consent(_parsed(changed[key]) if key in changed else then.get(key)) for key in keys]
+
+    def _each(self, keys: Sequence[str]) -> dict[str, Contact | PlatformError | None]:
+        def one(key: str) -> Contact | None:
+            if "@" not in key:
+                return None
+            member = members.get(self.client, self.audience_id, key)
+            return _parsed(member) if member is not None else None
+
+        return dict(zip(keys, self._side_by_side(one, keys, reading=True), strict=True))
+
+    def _changed_since(self, moments: Iterable[datetime], *, at_most: int) -> dict[str, Member] | None:
+        """Who changed since the earliest of these moments, archived ones too; None where single looks are cheaper."""
+        since = min(moments) - OVERLAP
+        found: dict[str, Member] = {}
+        calls = 0
+        for status in ("", "archived"):
+            offset, full = 0, True
+            while full:
+                if calls * FEW * self.slots > at_most:
+                    return None
+                page = members.changed_since(self.client, self.audience_id, since, offset=offset, status=status or None)
+                found |= {normalise(member.email): member for member in page}
+                offset, full, calls = offset + len(page), len(page) == PAGE, calls + 1
+        return found
+
+    # --- writing
+
+    def write(self, writes: Sequence[WriteContact]) -> list[Any]:
+        """Set contacts' consent and profiles. An answer or an error each, in order."""
+        if len(writes) <= FEW * self.slots:
+            return self._side_by_side(self._write, writes)
+        answers: dict[int, Any] = {}
+        for creating in (True, False):
+            group = [n for n, write in enumerate(writes) if (write.contact_id is None) is creating]
+            for start in range(0, len(group), members.BATCH):
+                part = group[start : start + members.BATCH]
+                answers |= zip(part, self._batch([writes[n] for n in part], creating=creating), strict=True)
+        return [answers[n] for n in range(len(writes))]
+
+    def _write(self, write: WriteContact) -> Done | Refused:
+        optin = write.opted_in_at
+        if write.status is None:
+            if write.merge_fields:
+                body = {"merge_fields": dict(write.merge_fields)}
+                member = members.patch(self.client, self.audience_id, write.email, body)
+            else:
+                member = None
+        else:
+            member = members.put(
+                self.client,
+                self.audience_id,
+                write.email,
+                status=write.status.value,
+                status_if_new=write.status.value,
+                merge_fields=dict(write.merge_fields),
+                timestamp_opt=optin,
+            )
+        self._tag(write)
+        return _done(member) if member is not None else Done(contact_id=write.contact_id)
+
+    def _tag(self, write: WriteContact) -> None:
+        if write.add_tags or write.remove_tags:
+            tags.write(self.client, self.audience_id, write.email, add=write.add_tags, remove=write.remove_tags)
+
+    def _batch(self, writes: Sequence[WriteContact], *, creating: bool) -> list[Any]:
+        bodies = [(normalise(write.email), _body(write, creating=creating)) for write in writes]
+        try:
+            result = batches.write_contacts(self.client, self.audience_id, bodies, update_existing=not creating)
+        except PlatformError as error:
+            return [error] * len(writes)
+        refused = {normalise(each.email): Refused(each.cause, each.detail) for each in result.refused}
+        taken = {normalise(member.email): member for member in result.members}
+        answers: list[Any] = []
+        for write in writes:
+            key = normalise(write.email)
+            if key in taken:
+                answers.append(_done(taken[key]))
+            else:
+                words = "Mailchimp's answer didn't name this contact"
+                answers.append(refused.get(key, Refused("mc_rejected", words)))
+        if not creating:
+            tagged = [n for n, write in enumerate(writes) if write.add_tags or write.remove_tags]
+            tagged = [n for n in tagged if isinstance(answers[n], Done)]
+            for n, trouble in zip(tagged, self._side_by_side(self._tag, [writes[n] for n in tagged]), strict=True):
+                answers[n] = trouble if trouble is not None else answers[n]
+        return answers
+
+    def move(self, moves: Sequence[MoveContact]) -> list[Any]:
+        """Give contacts another address."""
+
+        def one(move: MoveContact) -> Done | Refused:
+            return _done(members.move(self.client, self.audience_id, move.contact.email, move.email))
+
+        return self._side_by_side(one, moves)
+
+    def text(self, writes: Sequence[WriteSms]) -> list[Any]:
+        """Set contacts' consent to text messages."""
+
+        def one(write: WriteSms) -> Done | Refused:
+            contact_id = write.contact.id if write.contact else None
+            sms.write(self.client, self.audience_id, contact_id, write.push)
+            return Done()
+
+        return self._side_by_side(one, writes)
+
+    def _side_by_side(self, do: Callable[[T], R], items: Sequence[T], *, reading: bool = False) -> list[Any]:
+        """Each in a slot of its own: what came of it, or the error. A write's refusal is an answer, not an error."""
+
+        def one(item: T) -> Any:
+            try:
+                return do(item)
+            except Rejected as error:
+                return error if reading else Refused(error.code, error.detail)
+            except PlatformError as error:
+                return error
+
+        if len(items) == 1:
+            return [one(items[0])]
+        return list(self._pool.map(one, items))
+
+
+def _body(write: WriteContact, *, creating: bool) -> str:
+    body: dict[str, Any] = {"email_address": write.email}
+    if write.status is not None:
+        body["status"] = write.status.value
+    if write.opted_in_at is not None:
+        body["timestamp_opt"] = write.opted_in_at.isoformat(timespec="seconds")
+    if write.merge_fields:
+        body["merge_fields"] = dict(write.merge_fields)
+    if creating and write.add_tags:
+        body["tags"] = list(write.add_tags)
+    return dumps(body)
+
+
+def _done(member: Member) -> Done:
+    return Done(contact=_parsed(member).consent, contact_id=member.contact_id)
+
+
+def _parsed(member: Member) -> Contact:
+    status = CONTACT_STATUSES.get(member.status)
+    if status is None:
+        raise UnknownStatus(member.status)
+    return Contact(
+        id=member.contact_id or subscriber_hash(member.email),
+        key=normalise(member.email),
+        email=member.email,
+        consent=ContactConsent(status, member.opted_in_at, member.changed_at),
+        merge_fields=member.merge_fields,
+        tags=member.tags,
+        sms=members.sms_of(member),
+    )
+
+
+def _as_remembered(row: Remembered) -> Contact | None:
+    """A contact that did not change since we recorded it."""
+    status = ContactStatus(row.contact_status)
+    if status is ContactStatus.ABSENT:
+        return None
+    consent = ContactConsent(status, row.contact_opted_at, row.contact_changed_at)
+    known = KnownSms.from_json(row.sms)
+    texts = ContactSms(SmsStatus(known.contact), known.phone) if known is not None and known.contact else None
+    return Contact(row.contact_id or "", row.key, row.key, consent, row.fields or {}, tuple(row.tags or ()), texts)
+
+
+def _consent(found: Any) -> Any:
+    if isinstance(found, Exception):
+        return found
+    return found.consent if found is not None else NO_CONTACT

@@ -1,0 +1,117 @@
+"""The steps that are done in Shopify, for many people at once: read 250 a query, consents written 40 a document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shopchimp.domain.addresses import normalise
+from shopchimp.domain.consent import NO_CUSTOMER, CustomerConsent, OptInLevel
+from shopchimp.domain.errors import PlatformError, Rejected, Unavailable
+from shopchimp.domain.planning import customer_state
+from shopchimp.domain.records import Customer
+from shopchimp.domain.steps import CreateCustomer, Done, Refused, UpdateCustomer, WriteConsent, WriteSms
+from shopchimp.services import batches
+from shopchimp.shopify import customers
+from shopchimp.shopify.client import ShopifyClient
+from shopchimp.shopify.customers import ConsentWrite
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerDoors:
+    """One slice's way to the shop's customers."""
+
+    client: ShopifyClient
+
+    def read(self, customer_ids: Sequence[int]) -> dict[int, Customer | None]:
+        """Each customer as they are now, None where there is none any more."""
+        ids = list(dict.fromkeys(customer_ids))
+        found = customers.by_ids(self.client, ids) if ids else []
+        return dict(zip(ids, map(_parsed, found), strict=True))
+
+    def read_by_email(self, emails: Sequence[str]) -> dict[str, Customer | None]:
+        """Who has these addresses now."""
+        wanted = list(dict.fromkeys(emails))
+        found = customers.by_emails(self.client, wanted) if wanted else []
+        return dict(zip(wanted, map(_parsed, found), strict=True))
+
+    def look(self, customer_ids: Sequence[int]) -> list[CustomerConsent]:
+        """The consent of each customer once more, right before it is written; in the order asked."""
+        now = self.read(customer_ids)
+        return [found.consent if (found := now[each]) is not None else NO_CUSTOMER for each in customer_ids]
+
+    def write(self, writes: Sequence[WriteConsent]) -> list[Any]:
+        """Set consents, each with its own time."""
+        sent = [
+            ConsentWrite(
+                each.customer_id,
+                each.push.customer_state.value if each.push.customer_state else "",
+                (each.push.opt_in_level or OptInLevel.SINGLE).value,
+                each.push.consent_at or datetime.now(UTC),
+            )
+            for each in writes
+        ]
+        refusals = batches.write_consents(self.client, sent)
+        return [Refused(error.code, error.message) if error is not None else Done() for error in refusals]
+
+    def update(self, writes: Sequence[UpdateCustomer]) -> list[Any]:
+        """Set customers' fields."""
+        return [
+            self._one(lambda each=each: customers.update(self.client, each.customer_id, each.fields)) for each in writes
+        ]
+
+    def text(self, writes: Sequence[WriteSms]) -> list[Any]:
+        """Set customers' consent to text messages (D8)."""
+
+        def one(each: WriteSms) -> Any:
+            assert each.customer is not None  # noqa: S101 - tells the type checker
+            return customers.set_sms_consent(
+                self.client, each.customer.id, subscribe=each.push.subscribe, level=each.push.level, at=each.push.at
+            )
+
+        return [self._one(lambda each=each: one(each)) for each in writes]
+
+    def create(self, writes: Sequence[CreateCustomer]) -> list[Any]:
+        """Make customers: the address is looked up first, and once more where the answer was unclear."""
+        return [self._create(each) for each in writes]
+
+    def _create(self, wanted: CreateCustomer) -> Any:
+        try:
+            if self.read_by_email([wanted.email])[wanted.email] is not None:
+                return Refused("sh_taken", "")
+            state = wanted.push.customer_state
+            return self._one(
+                lambda: customers.create(
+                    self.client,
+                    email=wanted.email,
+                    fields=wanted.fields,
+                    state=state.value if state else "",
+                    level=wanted.push.opt_in_level.value if wanted.push.opt_in_level else "",
+                    consent_at=wanted.push.consent_at,
+                )
+            )
+        except Unavailable:
+            if self.read_by_email([wanted.email])[wanted.email] is not None:
+                return Refused("sh_taken", "")
+            raise
+
+    def _one(self, do: Any) -> Any:
+        try:
+            answer = do()
+        except Rejected as error:
+            return Refused(error.code, error.detail)
+        except PlatformError as error:
+            return error
+        if isinstance(answer, customers.UserError):
+            return Refused(answer.code, answer.message)
+        return Done(customer_id=answer if isinstance(answer, int) else None)
+
+
+def _parsed(found: customers.Customer | None) -> Customer | None:
+    if found is None:
+        return None
+    consent = CustomerConsent(customer_state(found.consent.state), found.consent.updated_at, found.consent.opt_in_level)
+    key = normalise(found.consent.email) if found.consent.email else f"customer:{found.id}"
+    return Customer(found.id, key, found.consent.email, consent, found.fields, found.tags, found.sms)

@@ -1,0 +1,30 @@
+"""When live sync begins and ends for a shop: its lanes, its regular chores, its webhooks."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from shopchimp.db import changes, chores, connections
+
+HOOKS, POLL_CUSTOMERS, POLL_CONTACTS, AUDIT = "hooks", "poll_customers", "poll_contacts", "audit"
+DAY = 86_400.0
+
+
+def prepare(tx: Connection, shop_id: int) -> None:
+    """The first sync begins to write: webhooks are registered, so that what changes meanwhile waits for its end."""
+    chores.ensure(tx, shop_id, HOOKS)
+
+
+def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
+    """The first sync is complete: what waited is worked on, and both sides are asked for what no webhook told."""
+    connections.go_live(tx, shop_id, contacts=contacts)
+    for name in (HOOKS, POLL_CUSTOMERS, POLL_CONTACTS):
+        chores.ensure(tx, shop_id, name)
+    chores.ensure(tx, shop_id, AUDIT, due_in=DAY)
+
+
+def close_lanes(tx: Connection, shop_id: int) -> None:
+    """Another audience or account, or none: what was noted about the old one is void."""
+    connections.stop_live(tx, shop_id)
+    chores.forget_all(tx, shop_id)
+    changes.forget_all(tx, shop_id)

@@ -1,0 +1,31 @@
+"""A shop's settings as one look at a person takes them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from shopchimp.db import shops
+from shopchimp.db.connections import ConnectionRow
+from shopchimp.domain.consent import Policy
+from shopchimp.domain.profile import ProfileOptions
+from shopchimp.domain.sms import Gate
+from shopchimp.domain.steps import LiveOptions
+from shopchimp.services import settings
+
+
+def of(tx: Connection, shop_id: int, connection: ConnectionRow) -> LiveOptions:
+    """The options that hold for this shop now."""
+    chosen = settings.get(tx, shop_id)
+    shop = shops.get(tx, shop_id)
+    start = chosen.sms.start(shop.timezone if shop else "UTC")
+    return LiveOptions(
+        policy=Policy(chosen.conflict_policy or Policy.MAILCHIMP_WINS),
+        sync_non_subscribed=chosen.sync_non_subscribed,
+        double_optin=connection.double_optin,
+        create_customers=chosen.create_customers,
+        create_since=chosen.create_customers_since,
+        cleaned_to_customer=chosen.cleaned_to_customer,
+        # whether the programme is approved was asked when SMS was activated; a later refusal is Mailchimp's own
+        sms=Gate(connection.live_since is not None, approved=True, start_date=start, two_way=chosen.sms.two_way),
+        profile=ProfileOptions(chosen.field_map, chosen.tag_rules),
+    )

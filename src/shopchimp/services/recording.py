@@ -1,0 +1,160 @@
+"""What came of a slice of looks, stored in one transaction: people, log, tallies, times, and the changes' end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shopchimp.db import changes, looks
+from shopchimp.db.changes import Claimed, Mark
+from shopchimp.db.session import dumps
+from shopchimp.domain.consent import NO_CONTACT, NO_CUSTOMER
+from shopchimp.domain.identity import choices
+from shopchimp.domain.outcomes import Reason
+from shopchimp.domain.records import Person
+from shopchimp.domain.steps import Hint, Outcome
+from shopchimp.services import breaker, sync_times
+from shopchimp.services.driving import Walk
+from shopchimp.services.settings import BreakerSettings
+
+_OUT = frozenset({"UNSUBSCRIBED", "unsubscribed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What recording needs beside the outcomes. `causes` says why somebody is held, by key."""
+
+    token: UUID
+    claimed: Mapping[str, Claimed]
+    began: datetime
+    limits: BreakerSettings
+    audience_size: int
+    causes: Mapping[str, str]
+
+
+def record(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context) -> None:
+    """Store it all, and let go of the changes."""
+    claimed = context.claimed
+    outcomes = {walk.key: walk.outcome for walk in ended if walk.outcome is not None}
+    rows = [row for walk in ended if (row := _row(walk.person, walk.hint, outcomes[walk.key], context)) is not None]
+    ids = looks.store(tx, shop_id, rows) if rows else {}
+    _log(tx, shop_id, outcomes, ids, context)
+    follow = [
+        Mark(key, "identity", customer_id=customer_id, event_at=claimed[walk.key].event_at)
+        for walk in ended
+        for key, customer_id in outcomes[walk.key].follow
+    ]
+    changes.mark(tx, shop_id, follow)
+    for walk in ended:
+        if (there := outcomes[walk.key].moved_to) is not None:
+            looks.move(tx, shop_id, walk.key, there)
+    _let_go(tx, shop_id, outcomes, context)
+
+
+def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict[str, Any] | None:
+    """The person's row; None where there is nobody to remember."""
+    known, sides = outcome.known, outcome.sides
+    customer, contact = sides.customer, sides.contact
+    if person.id is None and customer is None and contact is None:
+        return None
+    unread = outcome.known == person.known and (outcome.held or outcome.failed is not None)
+    failed = outcome.failed is not None
+    reason = (
+        outcome.failed.code if outcome.failed else context.causes.get(person.key) if outcome.held else outcome.reason
+    )
+    told = [at for at in (hint.opted_out_at, person.opted_out_at) if at is not None]
+    names = (customer.fields.get("first_name"), customer.fields.get("last_name")) if customer else ()
+    return {
+        "key": person.key,
+        "email": contact.email if contact else customer.email if customer else None,
+        "name": " ".join(name for name in names if name),
+        "customer_id": outcome.customer_id,
+        "contact_id": contact.id if contact else None,
+        "customer_state": known.customer.value,
+        "customer_at": customer.consent.updated_at if customer and not unread else None,
+        "contact_status": known.contact.value,
+        "contact_opted_at": known.opted_in_at,
+        "contact_changed_at": contact.consent.changed_at if contact and not unread else None,
+        "rule": outcome.rule,
+        "result": "failed" if failed else "skipped" if reason else "synced",
+        "reason": reason,
+        "seen_at": context.began,
+        "deleted": known.deleted,
+        "refused_at": known.refused,
+        "opted_out_at": max(told) if told else None,
+        "dropped": list(person.dropped) if person.dropped and outcome.reason == Reason.DROPPED else None,
+        "fields": outcome.fields if outcome.fields is not None else person.fields,
+        "tags": list(carried) if (carried := outcome.tags if outcome.tags is not None else person.tags) else None,
+        "sms": stored.to_json() if (stored := outcome.sms or person.sms) else None,
+    }
+
+
+def _log(
+    tx: Connection, shop_id: int, outcomes: Mapping[str, Outcome], ids: Mapping[str, int], context: Context
+) -> None:
+    lines: list[dict[str, Any]] = []
+    times: list[tuple[str, str, float]] = []
+    made: list[tuple[str, datetime | None]] = []
+    now: datetime = tx.execute(text("select clock_timestamp()")).scalar_one()
+    for key, outcome in outcomes.items():
+        change = context.claimed[key]
+        for line in outcome.lines:
+            detail = {**line.detail, "told_by": change.source, "event_at": change.event_at}
+            shown = {name: value for name, value in detail.items() if value is not None}
+            lines.append(
+                {
+                    "person_id": ids.get(key),
+                    "kind": line.kind,
+                    "direction": line.direction,
+                    "result": line.result,
+                    "rule": line.rule,
+                    "cause": line.cause,
+                    "detail": shown,
+                }
+            )
+            if line.result != "synced":
+                continue
+            if change.event_at is not None:
+                times.append((line.direction, line.kind, max((now - change.event_at).total_seconds() * 1000, 0.0)))
+            if line.kind == "consent":
+                made.append(("out" if line.detail.get("after") in _OUT else "in", line.detail.get("consent_at")))
+    looks.log(tx, shop_id, lines)
+    sync_times.observe(tx, shop_id, times)
+    breaker.made(tx, shop_id, made, limits=context.limits, contacts=context.audience_size)
+
+
+def _let_go(tx: Connection, shop_id: int, outcomes: Mapping[str, Outcome], context: Context) -> None:
+    """Each change ends as its look did: again, held, parked, or done."""
+    token, claimed = context.token, context.claimed
+    again = [(key, 0.0, "moved", "") for key, outcome in outcomes.items() if outcome.again]
+    held = [
+        (key, claimed[key].version, context.causes.get(key, "many_changes"), _choices(outcome))
+        for key, outcome in outcomes.items()
+        if outcome.held
+    ]
+    parked = [
+        (key, claimed[key].version, outcome.failed.code, outcome.failed.words)
+        for key, outcome in outcomes.items()
+        if outcome.failed is not None
+    ]
+    stopped = {each[0] for each in (*again, *held, *parked)}
+    done = [(key, claimed[key].version) for key in outcomes if key not in stopped]
+    if again:
+        changes.later(tx, shop_id, token, again, count=False)
+    if held:
+        changes.hold(tx, shop_id, token, held)
+    if parked:
+        changes.park(tx, shop_id, token, parked)
+    changes.finish(tx, shop_id, token, done)
+
+
+def _choices(outcome: Outcome) -> str:
+    """The pair of choices that is held, as it is remembered when the merchant drops it."""
+    customer, contact = outcome.sides.customer, outcome.sides.contact
+    found = choices(customer.consent if customer else NO_CUSTOMER, contact.consent if contact else NO_CONTACT)
+    return dumps(list(found))
