@@ -69,6 +69,8 @@ def test_mails_that_ask_for_confirmation_are_counted(api: Api) -> None:
     for _ in range(2):
         assert api("PUT", path, body).status == 200
         assert api("PATCH", path, {"status": "pending", "merge_fields": {"FNAME": "Ana"}}).status == 200
+        when = {"status": "pending", "timestamp_opt": "2026-01-02T03:04:05Z"}
+        assert api("PATCH", path, when).status == 200
     assert mails() == 0  # asked already
     api("PATCH", path, {"status": "unsubscribed"})
     api.batch(body, update_existing=True)
@@ -198,6 +200,14 @@ def test_profile_and_sms_on_the_page(api: Api) -> None:
     assert api.member("ana@example.net")["sms_subscription_status"] == "unsubscribed"
     assert b"ana@example.net" in api("GET", page.here).content
     assert page.told == ["profile", "sms_subscribe", "sms_unsubscribe", "upemail", "profile"]
+
+
+def test_a_contact_with_a_phone_alone_is_found_by_it(api: Api) -> None:
+    api.sandbox.edit({"phone": SMS, "sms": {"status": "subscribed"}})
+    listed = api("GET", f"/contacts/{api.list_id}", q=SMS).content.decode()
+    (path,) = re.findall(r'href="(/contacts/\w+/\w+)"', listed)
+    assert api("POST", path, urlencode({"do": "sms_stop"}).encode()).status == 303
+    assert [row["sms"]["status"] for row in api.sandbox.state() if row["sms"]] == ["unsubscribed"]
 
 
 def test_new_contacts_on_the_page_of_an_audience(api: Api) -> None:

@@ -50,7 +50,7 @@ def contacts(account: Account, list_id: str, query: Mapping[str, str]) -> bytes:
         link = urlencode({"offset": offset + PAGE})
         more = f'<p><a href="?{link}">Next {PAGE}</a></p>' if offset + PAGE < audience.count() else ""
     rows = "".join(
-        f'<tr><td><a href="/contacts/{list_id}/{m.digest.hex()}">{escape(m.email)}</a></td>'
+        f'<tr><td><a href="/contacts/{list_id}/{m.digest.hex()}">{escape(_title(m))}</a></td>'
         f"<td>{m.status}</td><td>{written(m.changed_at)}</td></tr>"
         for m in found
     )
@@ -62,7 +62,7 @@ def contacts(account: Account, list_id: str, query: Mapping[str, str]) -> bytes:
 
 
 def _search(audience: Audience, text: str) -> list[Member]:
-    exact = audience.by_address(text)
+    exact = audience.by_address(text) or audience.by_phone(text)
     matching: Iterable[Member] = (m for m in audience if text in m.email.lower())
     return [exact] if exact else list(islice(matching, PAGE))
 
@@ -86,8 +86,12 @@ def contact(account: Account, list_id: str, key: str) -> bytes:
     facts |= _sms_facts(member)
     rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in facts.items())
     forms = _CHOICES + _texting(member) + _profile(audience, member) + _any_status(member)
-    title = member.email or (member.sms.phone if member.sms else "")
+    title = _title(member)
     return page(title, f"<h1>{escape(title)}</h1><table>{rows}</table>{forms}")
+
+
+def _title(member: Member) -> str:
+    return member.email or (member.sms.phone if member.sms else "")
 
 
 def _sms_facts(member: Member) -> dict[str, str]:
