@@ -67,6 +67,8 @@ def what(activity: Activity) -> str:
         return f"Settings changed{f' by {by}' if by else ''}{f': {names}' if names else ''}"
     if activity.kind == "connection":
         return _connection(activity)
+    if activity.kind == "privacy":
+        return "Personal data asked for" if "data_request" in detail else "Personal data erased"
     return next((f"First sync {said}" for event, said in _EVENTS.items() if detail.get(event)), "First sync")
 
 
