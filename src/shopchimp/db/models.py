@@ -216,6 +216,8 @@ class PlanRow(Base):
     to_customer_at: Mapped[datetime | None]
     to_customer_level: Mapped[str | None]
     customer_chunk: Mapped[int | None]
+    # what is remembered of the person once that is written: fields and tags both agree on, the phone's consent
+    remember: Mapped[JsonObject | None]
 
 
 class RunChunk(Base):

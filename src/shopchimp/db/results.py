@@ -28,7 +28,8 @@ class Missed:
 
 _PERSON = """
     insert into people as old (shop_id, key, email, name, customer_id, contact_id, customer_state, customer_at,
-        contact_status, contact_opted_at, contact_changed_at, rule, result, reason, seen_at, synced_at)
+        contact_status, contact_opted_at, contact_changed_at, rule, result, reason, seen_at, synced_at,
+        fields, tags, sms)
     select :shop, p.key, p.email, p.name, p.customer_id, p.contact_id,
         case when c.cause is null and cc.finished_at is not null and p.to_customer is not null
             then p.to_customer else p.customer_state end,
@@ -40,7 +41,12 @@ _PERSON = """
         case when p.skip is not null then 'skipped' when 'failed' in (m.result, c.result) then 'failed'
             else coalesce(m.result, c.result, 'synced') end,
         case when p.skip is not null then p.skip when m.result = 'failed' then m.cause
-            when c.result = 'failed' then c.cause else coalesce(m.cause, c.cause) end, :seen, now()
+            when c.result = 'failed' then c.cause else coalesce(m.cause, c.cause) end, :seen, now(),
+        case when {sent} then coalesce(p.remember->'fields',
+            case when p.contact_action = 'create' then p.contact_body->'merge_fields' end) end,
+        case when {sent} and p.skip is null and p.customer_id is not null and p.remember->'tagged' is null
+            then coalesce(p.remember->'tags', '[]') end,
+        p.remember->'sms'
     from plan p
     left join run_exceptions m on m.run_id = p.run_id and m.n = p.n and m.side = 'contact'
     left join run_exceptions c on c.run_id = p.run_id and c.n = p.n and c.side = 'customer'
@@ -54,8 +60,16 @@ _PERSON = """
         customer_state = excluded.customer_state, customer_at = excluded.customer_at,
         contact_status = excluded.contact_status, contact_opted_at = excluded.contact_opted_at,
         contact_changed_at = excluded.contact_changed_at, rule = excluded.rule, result = excluded.result,
-        reason = excluded.reason, seen_at = excluded.seen_at, synced_at = now()
+        reason = excluded.reason, seen_at = excluded.seen_at, synced_at = now(),
+        fields = coalesce(excluded.fields, old.fields),
+        tags = case when excluded.tags = '[]' then coalesce(old.tags, excluded.tags)
+            else coalesce(excluded.tags, old.tags) end,
+        sms = case when old.sms is null or excluded.sms is null then coalesce(excluded.sms, old.sms)
+            else old.sms || excluded.sms end
 """
+
+# the contact has what was planned for it: nothing was to be sent, or it was taken
+_SENT = "m.cause is null and (p.contact_chunk is null or mc.finished_at is not null)"
 
 _ACTIVITY = """
     insert into activities (shop_id, person_id, run_id, kind, direction, result, rule, cause, detail)
@@ -109,7 +123,8 @@ def finish_chunk(
 ) -> None:
     """Record a chunk as done: the chunk's own end, exceptions, people and log lines.
 
-    `seen_at` is when the run began to read: what live sync may ask changes since. A person of both sides is stored by both, each saying of the other what is known by then: one after the other.
+    `seen_at` is when the run began to read: what live sync may ask changes since. A person of both sides is stored by
+    both, each saying of the other what is known by then: one after the other.
     """
     values = {"shop": shop_id, "run": run_id, "chunk": chunk, "decided": decided_at, "seen": seen_at}
     other = "customer" if side == "contact" else "contact"
@@ -138,7 +153,7 @@ def finish_chunk(
             for e in missed
         ]
         tx.execute(RunException.__table__.insert(), rows)  # type: ignore[attr-defined]
-    upsert = _PERSON.format(which=f"p.{side}_chunk = :chunk")
+    upsert = _PERSON.format(sent=_SENT, which=f"p.{side}_chunk = :chunk")
     log = _ACTIVITY.format(**_SIDES[side])
     tx.execute(text(f"with person as ({upsert} returning id, key) {log}"), values)
 
@@ -147,7 +162,7 @@ def store_untouched(tx: Connection, shop_id: int, run_id: UUID, *, first: int, l
     """Store the people of part of the plan for whom nothing had to be written, with the rule that said so."""
     which = "p.n between :first and :last and p.contact_chunk is null and p.customer_chunk is null"
     values = {"shop": shop_id, "run": run_id, "first": first, "last": last, "decided": None, "seen": seen_at}
-    tx.execute(text(_PERSON.format(which=which)), values)
+    tx.execute(text(_PERSON.format(sent=_SENT, which=which)), values)
 
 
 def totals(tx: Connection, run_id: UUID) -> dict[str, Any]:

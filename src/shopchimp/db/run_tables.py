@@ -22,7 +22,7 @@ PLAN_COLUMNS = (
     "customer_state", "customer_at", "contact_status", "contact_opted_at", "contact_changed_at",
     "kind", "rule", "skip", "conflict",
     "contact_action", "to_contact", "contact_body", "contact_chunk",
-    "to_customer", "to_customer_at", "to_customer_level", "customer_chunk",
+    "to_customer", "to_customer_at", "to_customer_level", "customer_chunk", "remember",
 )  # fmt: skip
 
 Connection = psycopg.Connection[Any]

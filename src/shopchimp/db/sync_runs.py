@@ -51,6 +51,11 @@ class Run:
     attempts: int
     trouble: dict[str, Any] | None
 
+    @property
+    def whole(self) -> bool:
+        """A first sync carries no tags and no consent to text messages: they are filled in after it."""
+        return False
+
     def keep(self, connection: psycopg.Connection[Any], token: UUID) -> None:
         """Store the place reached, under the lease."""
         save_raw(connection, self, token)

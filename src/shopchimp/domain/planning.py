@@ -6,7 +6,7 @@ Consent always goes first: a person who is held is left alone altogether.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -27,6 +27,8 @@ from shopchimp.domain.consent import (
 )
 from shopchimp.domain.fields import FieldMap, differences, merge_fields
 from shopchimp.domain.records import Contact, Customer
+from shopchimp.domain.sms import KnownSms, SmsState
+from shopchimp.domain.tags import TagChoice, TagRules, for_new_contact, wanted
 
 
 class Kind(StrEnum):
@@ -51,18 +53,32 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a plan depends on beside the people: the merchant's choices and the audience's kind."""
+    """What a plan depends on beside the people: the merchant's choices and the audience's kind.
+
+    `tag` is put on contacts that are made; `tags` says which of the customer's own they get as well (S102).
+    """
 
     policy: Policy = Policy.MAILCHIMP_WINS
     sync_non_subscribed: bool = True
     double_optin: bool = False
     tag: str = ""
+    tags: TagChoice = TagChoice.ALL
+    chosen_tags: tuple[str, ...] = ()
     field_map: FieldMap = field(default_factory=FieldMap.default)
+
+    @property
+    def tag_rules(self) -> TagRules:
+        """The three settings about tags as one."""
+        return TagRules(self.tag, self.tags, self.chosen_tags)
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What would be written for one person, by which rule; nothing at all where `skip` names a reason."""
+    """What would be written for one person, by which rule; nothing at all where `skip` names a reason.
+
+    `remember` is for live sync, once that is written: `fields` that both agree on (of a contact that is made, those of
+    its body), the `tags` it carries of its customer, `tagged` where they are still to be put on, and `sms`.
+    """
 
     kind: Kind
     rule: str
@@ -74,6 +90,7 @@ class Planned:
     to_customer: str | None = None
     to_customer_at: datetime | None = None
     to_customer_level: str | None = None
+    remember: dict[str, Any] | None = None
 
 
 # Contacts that may be given new field values. Writing to an archived contact would bring it back (L9), and a cleaned
@@ -104,7 +121,8 @@ def plan_person(customer: Customer | None, contact: Contact | None, options: Opt
         double_optin=options.double_optin,
     )
     if isinstance(verdict, Hold):
-        return skipped(verdict.reason.value, verdict.rule.value)
+        held = skipped(verdict.reason.value, verdict.rule.value)
+        return replace(held, remember=sms) if customer is not None and (sms := _sms(customer)) else held
     if customer is None:
         return skipped("no_customer", verdict.rule.value)
     conflict = is_consent_conflict(customer_consent, contact_consent)
@@ -124,10 +142,18 @@ def _create(customer: Customer, verdict: Push | InSync, options: Options) -> Pla
         return Planned(Kind.UNCHANGED, verdict.rule.value)
     body = _consent_body((customer.email or "").strip(), verdict)
     body["merge_fields"] = merge_fields(customer.fields, options.field_map)
-    if options.tag:
+    remember = _sms(customer)
+    if customer.tags:
+        rules = options.tag_rules
+        if tags := for_new_contact(customer.tags, rules):
+            body["tags"] = list(tags)
+        remember["tags"] = list(wanted(customer.tags, rules))
+    elif options.tag:
         body["tags"] = [options.tag]
     status = verdict.write_contact.value
-    return Planned(Kind.CREATE, verdict.rule.value, action=Action.CREATE, to_contact=status, body=body)
+    return Planned(
+        Kind.CREATE, verdict.rule.value, action=Action.CREATE, to_contact=status, body=body, remember=remember or None
+    )
 
 
 def _update(
@@ -135,8 +161,13 @@ def _update(
 ) -> Planned:
     changes: dict[str, Any] = {}
     brought_back = isinstance(verdict, Push) and verdict.write_contact is not None
+    remember = _sms(customer)
     if brought_back or contact.consent.status in _WRITABLE:
-        changes = differences(merge_fields(customer.fields, options.field_map), contact.merge_fields)
+        mapped = merge_fields(customer.fields, options.field_map)
+        changes = differences(mapped, contact.merge_fields)
+        remember["fields"] = mapped
+        if customer.tags and wanted(customer.tags, options.tag_rules):
+            remember["tagged"] = True  # a batch puts no tags on a contact that is there; live sync does
     rule = verdict.rule.value
     if isinstance(verdict, Push) and verdict.write_contact is not None:
         body = _consent_body(contact.email, verdict)
@@ -144,7 +175,13 @@ def _update(
             body["merge_fields"] = changes
         status = verdict.write_contact.value
         return Planned(
-            Kind.CONSENT_TO_CONTACT, rule, conflict=conflict, action=Action.CONSENT, to_contact=status, body=body
+            Kind.CONSENT_TO_CONTACT,
+            rule,
+            conflict=conflict,
+            action=Action.CONSENT,
+            to_contact=status,
+            body=body,
+            remember=remember,
         )
     action = Action.UPDATE if changes else None
     profile = {"email_address": contact.email, "merge_fields": changes} if changes else None
@@ -159,8 +196,21 @@ def _update(
             to_customer=verdict.customer_state.value if verdict.customer_state else None,
             to_customer_at=verdict.consent_at,
             to_customer_level=verdict.opt_in_level.value if verdict.opt_in_level else None,
+            remember=remember,
         )
-    return Planned(Kind.UPDATE if changes else Kind.UNCHANGED, rule, action=action, body=profile)
+    return Planned(Kind.UPDATE if changes else Kind.UNCHANGED, rule, action=action, body=profile, remember=remember)
+
+
+_CHOSE = frozenset({SmsState.SUBSCRIBED, SmsState.UNSUBSCRIBED})
+
+
+def _sms(customer: Customer) -> dict[str, Any]:
+    """What is remembered of the phone's consent, where the customer ever chose: SMS sync counts by it (S31)."""
+    sms = customer.sms
+    if sms is None or sms.state not in _CHOSE:
+        return {}
+    known = KnownSms(state=sms.state.value, phone=sms.phone, at=sms.updated_at, level=sms.level)
+    return {"sms": known.to_json()}
 
 
 def _consent_body(email: str, push: Push) -> dict[str, Any]:

@@ -32,8 +32,10 @@ from shopchimp.domain.planning import (
     skipped,
 )
 from shopchimp.domain.records import Contact, Customer
+from shopchimp.domain.tags import TagChoice
 from shopchimp.mailchimp.members import BATCH
-from shopchimp.shopify.customers import ALIASES
+from shopchimp.services.reading import TAGS, TEXTS
+from shopchimp.shopify.customers import ALIASES, sms_consent
 
 BLOCK = 5_000  # people planned in one transaction
 
@@ -48,6 +50,8 @@ def options_of(run: Run) -> Options:
         sync_non_subscribed=bool(stored["sync_non_subscribed"]),
         double_optin=bool(stored["double_optin"]),
         tag=str(stored["tag"]),
+        tags=TagChoice(stored.get("tags", TagChoice.ALL)),
+        chosen_tags=tuple(stored.get("chosen_tags") or ()),
         field_map=FieldMap.from_json({**stored["field_map"], **dict.fromkeys(run.cursor.get("unfit") or ())}),
     )
 
@@ -82,7 +86,7 @@ def make_plan(database: Database, run: Run, token: UUID) -> None:
         ThreadPoolExecutor(1) as storing,
     ):
         stored: Future[None] | None = None
-        people = _merge(customers, contacts)
+        people = merge(customers, contacts)
         while block := list(islice(people, BLOCK)):
             rows = []
             for _key, same_address, contact in block:
@@ -160,7 +164,7 @@ def _decided(row: plan.Conflict, options: Options, contact_chunks: Chunks, custo
     )
 
 
-def _merge(customers: Iterator[Any], contacts: Iterator[Any]) -> Iterator[Joined]:
+def merge(customers: Iterator[Any], contacts: Iterator[Any]) -> Iterator[Joined]:
     """Join two streams sorted by key: all customers of an address with its contact, either side may be empty."""
     customer: Any = next(customers, None)
     contact: Any = next(contacts, None)
@@ -198,7 +202,9 @@ def _plan_address(
 def _customer(row: tuple[Any, ...]) -> Customer:
     customer_id, key, email, state, level, consent_at, fields = row
     consent = CustomerConsent(customer_state(state), consent_at, level)
-    return Customer(customer_id, key, email, consent, orjson.loads(fields))
+    held = orjson.loads(fields)
+    tags, texts = tuple(held.get(TAGS) or ()), sms_consent(held.get(TEXTS))
+    return Customer(customer_id, key, email, consent, held, tags, texts)
 
 
 def _contact(row: tuple[Any, ...]) -> Contact:
@@ -245,6 +251,7 @@ def _row(
         planned.to_customer_at,
         planned.to_customer_level,
         chunks[1].add("consent", ALIASES) if planned.to_customer else None,
+        orjson.dumps(planned.remember).decode() if planned.remember else None,
     )
 
 

@@ -29,6 +29,7 @@ from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.customers import parse_time
 
 BLOCK = 5000  # lines of the bulk result stored at once
+TAGS, TEXTS = "tags", "texts"  # where a whole reading keeps them, beside the fields
 PASSES = ("", "archived")  # archived contacts are left out of the plain listing
 
 
@@ -45,6 +46,10 @@ class Reading(Protocol):
     @property
     def audience_id(self) -> str:
         """The audience to read."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether tags and the consent to text messages are read, too."""
 
     def keep(self, connection: psycopg.Connection[Any], token: UUID) -> None:
         """Store the place reached, in this transaction, where the lease with this token is still ours."""
@@ -68,10 +73,15 @@ def read_contacts(database: Database, run: Reading, token: UUID, client: Mailchi
         _read_pass(database, run, token, client, status=status, done=done.setdefault(status, set()), threads=threads)
     since = watching.since_reading(run.cursor["contacts_since"])
     for page in watching.changed_contacts(client, run.audience_id, since):
-        rows = [_contact_row(str(run.id), member) for member in page]
-        with database.raw() as connection:
-            run_tables.upsert(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
-            run.keep(connection, token)
+        store_changed(database, run, token, page)
+
+
+def store_changed(database: Database, run: Reading, token: UUID, page: Sequence[Member]) -> None:
+    """Store contacts that were read before, or are new, as they are now."""
+    rows = [_contact_row(run, member) for member in page]
+    with database.raw() as connection:
+        run_tables.upsert(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
+        run.keep(connection, token)
 
 
 def _read_pass(
@@ -118,27 +128,29 @@ def _read_pass(
 
 
 def _store_page(database: Database, run: Reading, token: UUID, page: Sequence[Member]) -> None:
-    rows = [_contact_row(str(run.id), member) for member in page]
+    rows = [_contact_row(run, member) for member in page]
     try:
         with database.raw() as connection:
             run_tables.copy_in(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
             run.keep(connection, token)
     except psycopg.errors.UniqueViolation:  # pages shifted while we read: some contact is on two of them
-        with database.raw() as connection:
-            run_tables.upsert(connection, "run_contacts", run_tables.CONTACT_COLUMNS, rows)
-            run.keep(connection, token)
+        store_changed(database, run, token, page)
 
 
-def _contact_row(run_id: str, member: Member) -> tuple[Any, ...]:
+def _contact_row(run: Reading, member: Member) -> tuple[Any, ...]:
+    said = member.merge_fields
+    if run.whole:  # beside the merge fields, whose tags are in capitals
+        texts = members.sms_of(member)
+        said = {**said, TAGS: list(member.tags or ()), TEXTS: [texts.status, texts.phone, texts.changed_at]}
     return (
-        run_id,
+        str(run.id),
         normalise(without_nul(member.email)) or f"contact:{member.contact_id}",  # some have a phone number only
         without_nul(member.email),
         member.contact_id,
         member.status,
         member.opted_in_at,
         member.changed_at,
-        dumps(member.merge_fields),
+        dumps(said),
     )
 
 
@@ -178,12 +190,12 @@ def _start_over(database: Database, run: Reading, token: UUID) -> None:
 
 
 def _store_lines(database: Database, run: Reading, token: UUID, lines: Iterator[dict[str, Any]]) -> None:
-    run_id, reached = str(run.id), int(run.cursor.get("lines", 0))
+    reached = int(run.cursor.get("lines", 0))
     while block := list(islice(lines, BLOCK)):
         reached += len(block)
         run.cursor["lines"] = reached
         run.counts["customers_read"] = reached
-        rows = [_customer_row(run_id, line) for line in block if "/Customer/" in str(line.get("id"))]
+        rows = [_customer_row(run, line) for line in block if "/Customer/" in str(line.get("id"))]
         try:
             with database.raw() as connection:
                 run_tables.copy_in(connection, "run_customers", run_tables.CUSTOMER_COLUMNS, rows)
@@ -194,7 +206,17 @@ def _store_lines(database: Database, run: Reading, token: UUID, lines: Iterator[
                 run.keep(connection, token)
 
 
-def _customer_row(run_id: str, node: dict[str, Any]) -> tuple[Any, ...]:
+def _what_few_have(node: dict[str, Any]) -> dict[str, Any]:
+    """A first sync needs tags and the consent to texts too, but not a million times that there are none."""
+    found, phone = {}, node.get("defaultPhoneNumber") or {}
+    if tags := node.get("tags"):
+        found[TAGS] = tags
+    if (phone.get("smsMarketingConsent") or {}).get("state") in ("SUBSCRIBED", "UNSUBSCRIBED"):
+        found[TEXTS] = phone
+    return found
+
+
+def _customer_row(run: Reading, node: dict[str, Any]) -> tuple[Any, ...]:
     customer_id = int(str(node["id"]).rsplit("/", 1)[-1])
     email = node.get("defaultEmailAddress") or {}
     address = without_nul(email.get("emailAddress")) or None
@@ -204,8 +226,12 @@ def _customer_row(run_id: str, node: dict[str, Any]) -> tuple[Any, ...]:
         "phone": (node.get("defaultPhoneNumber") or {}).get("phoneNumber"),
         "default_address": node.get("defaultAddress"),
     }
+    if run.whole:
+        fields |= {TAGS: node.get("tags") or [], TEXTS: node.get("defaultPhoneNumber")}
+    else:
+        fields |= _what_few_have(node)
     return (
-        run_id,
+        str(run.id),
         customer_id,
         (normalise(address) if address else "") or f"customer:{customer_id}",
         address,

@@ -75,7 +75,7 @@ def make_preview(database: Database, shop_id: int) -> UUID:
         if connection is None or connection.audience_id is None:
             raise StartRefused("no_audience", "Connect Mailchimp and choose an audience first.")
         chosen = settings.get(tx, shop_id)
-        options = {**chosen.to_json(), "double_optin": connection.double_optin}
+        options = {**chosen.first_sync_json(), "double_optin": connection.double_optin}
         for run in sync_runs.latest(tx, shop_id):
             if run.state == RunState.PREPARING:
                 if run.audience_id == connection.audience_id and run.options == options:
@@ -140,7 +140,7 @@ def _options_now(tx: Connection, run: Run) -> dict[str, Any]:
     connection = connections.get(tx, run.shop_id)
     if connection is None or connection.audience_id != run.audience_id:
         return {}
-    chosen = {**settings.get(tx, run.shop_id).to_json(), "double_optin": connection.double_optin}
+    chosen = {**settings.get(tx, run.shop_id).first_sync_json(), "double_optin": connection.double_optin}
     return {**chosen, "conflict_policy": run.options.get("conflict_policy")}
 
 
@@ -260,6 +260,7 @@ def _advance(
         reading.start_bulk(database, run, token, shopify)
         reading.read_contacts(database, run, token, mailchimp, threads=gateways.connections)
         _next_phase(database, run, token, "read_customers")
+        return 0.0  # Mailchimp's connections are others' now
     if run.state == RunState.PREPARING and run.phase == "read_customers":
         reading.start_bulk(database, run, token, shopify)
         wait = reading.read_customers(database, run, token, shopify, allowed_hosts=gateways.download_hosts)

@@ -115,7 +115,7 @@ class House:
         """A run that has read these people and planned them. See `customer` and `contact`."""
         run_id, token = uuid4(), uuid4()
         with self.database.transaction() as tx:
-            options = {**settings.get(tx, shop_id).to_json(), "double_optin": False}
+            options = {**settings.get(tx, shop_id).first_sync_json(), "double_optin": False}
             runs.create(tx, shop_id, run_id, audience_id="aud1", options=options, policy=policy)
             tx.execute(
                 text("update sync_runs set phase = 'plan', token = :token, due_at = null where id = :id"),

@@ -36,8 +36,9 @@ def begin(house: House, shop: int, people: tuple[list[Any], list[Any]] = BOTH) -
 
 def finish(house: House, shop: int, run_id: UUID, side: str, *missed: Missed) -> None:
     with house.database.transaction() as tx:
+        run = house.run(shop, run_id)
         results.finish_chunk(
-            tx, shop, run_id, side=side, chunk=1, decided_at=house.run(shop, run_id).started_at, missed=missed
+            tx, shop, run_id, side=side, chunk=1, decided_at=run.started_at, seen_at=run.created_at, missed=missed
         )
 
 
@@ -97,7 +98,7 @@ def test_sums_close_over_every_kind_of_person(house: House, shop: int) -> None:
     second = next(row["n"] for row in house.plan(run_id) if row["customer_id"] == 2)
     finish(house, shop, run_id, "contact", Missed(second, "skipped", "mc_compliance_state", ""))
     with house.database.transaction() as tx:
-        results.store_untouched(tx, shop, run_id, first=1, last=100)
+        results.store_untouched(tx, shop, run_id, first=1, last=100, seen_at=NOW)
         found = results.totals(tx, run_id)
     assert found["people"] == {
         "read": 5,
@@ -132,3 +133,63 @@ def test_two_shops_with_the_same_customers_keep_apart(house: House, shop: int) -
     crossed = "select 1 from activities a join people p on p.id = a.person_id where p.shop_id <> a.shop_id"
     assert house.rows(crossed) == []
     assert house.one("select domain from shops where id = :id", id=shop)["domain"] == ONE
+
+
+TEXTED = {
+    "phoneNumber": "+14045550142",
+    "smsMarketingConsent": {"state": "SUBSCRIBED", "optInLevel": "SINGLE_OPT_IN", "updatedAt": "2026-11-01T12:00:00Z"},
+}
+
+
+def test_what_both_agree_on_is_remembered_for_live_sync(house: House, shop: int) -> None:
+    """S75, S102, S32: fields, tags and the phone's consent; only of contacts that have what was planned for them."""
+    people = (
+        [customer(1, "new@example.com", first_name="Nea", tags=["VIP", "Zürich"], texts=TEXTED),
+         customer(2, "refused@example.com", first_name="Ria", tags=["VIP"]),
+         customer(3, "known@example.com", first_name="Kim", tags=["VIP"]),
+         customer(4, "plain@example.com", first_name="Pia"),
+         customer(5, "away@example.com", first_name="Ada", texts=TEXTED)],
+        [contact("known@example.com", "subscribed", AT, FNAME="Kim"),
+         contact("plain@example.com", "subscribed", AT, FNAME="Pia", LNAME="Old"),
+         contact("away@example.com", "archived", AT, FNAME="Ada")],
+    )  # fmt: skip
+    run_id = begin(house, shop, people)
+    rows = {row["email"]: row for row in house.plan(run_id)}
+    assert rows["new@example.com"]["contact_body"]["tags"] == ["Shopify", "VIP", "Zürich"]
+    finish(house, shop, run_id, "contact", Missed(rows["refused@example.com"]["n"], "failed", "mc_rejected", ""))
+    with house.database.transaction() as tx:
+        results.store_untouched(tx, shop, run_id, first=1, last=100, seen_at=NOW)
+    found = {row["email"]: row for row in house.rows("select * from people")}
+    remembered = {email: (row["fields"], row["tags"]) for email, row in found.items()}
+    assert remembered == {
+        "new@example.com": ({"FNAME": "Nea"}, ["VIP", "Zürich"]),
+        "refused@example.com": (None, None),
+        "known@example.com": ({"FNAME": "Kim"}, None),  # its tag is still to be put on
+        "plain@example.com": ({"FNAME": "Pia"}, []),
+        "away@example.com": (None, None),
+    }
+    for email in ("new@example.com", "away@example.com"):
+        assert found[email]["sms"] == {
+            "state": "SUBSCRIBED",
+            "phone": "+14045550142",
+            "at": "2026-11-01T12:00:00.000000+00:00",
+            "level": "SINGLE_OPT_IN",
+        }
+    assert found["plain@example.com"]["sms"] is None
+
+
+def test_another_first_sync_forgets_no_stop_and_no_tag_of_ours(house: House, shop: int) -> None:
+    """S30, S102: what live sync remembers of a person outlives a second run."""
+    people = ([customer(1, "a@example.com", texts=TEXTED)], [contact("a@example.com", "subscribed", AT)])
+    run_id = begin(house, shop, people)
+    with house.database.transaction() as tx:
+        results.store_untouched(tx, shop, run_id, first=1, last=100, seen_at=NOW)
+    stopped = '{"state": "UNSUBSCRIBED", "stopped_at": "2026-11-02T00:00:00.000000+00:00"}'
+    house.do("update people set tags = '[\"VIP\"]', sms = cast(:sms as jsonb)", sms=stopped)
+    house.do("update sync_runs set state = 'done'")
+    run_id = begin(house, shop, people)
+    with house.database.transaction() as tx:
+        results.store_untouched(tx, shop, run_id, first=1, last=100, seen_at=NOW)
+    found = person(house)
+    assert found["tags"] == ["VIP"]
+    assert (found["sms"]["state"], found["sms"]["stopped_at"]) == ("SUBSCRIBED", "2026-11-02T00:00:00.000000+00:00")
