@@ -14,7 +14,6 @@ from sqlalchemy import Connection, text
 from shopchimp.db.session import dumps
 
 CHORE = "audit"
-LEASE = 60.0  # seconds that one page or block may take
 WITH_ROWS = 5  # audits whose differences are kept; of the others only the counts
 
 
@@ -39,13 +38,17 @@ class Audit:
         """The audience that is read."""
         return str(self.cursor["audience"])
 
+    @property
+    def whole(self) -> bool:
+        """Everything is compared, so everything is read."""
+        return True
+
     def keep(self, connection: psycopg.Connection[Any], token: UUID) -> None:
-        """Store state, counts and place in this transaction, under the chore's lease, which begins anew."""
+        """Store state, counts and place in this transaction, under the chore's lease."""
         with connection.cursor() as cursor:
             cursor.execute(
-                "update chores set due_at = greatest(due_at, now() + make_interval(secs => %s))"
-                " where shop_id = %s and name = %s and token = %s",
-                (LEASE, self.shop_id, CHORE, token),
+                "update chores set attempts = 0 where shop_id = %s and name = %s and token = %s",
+                (self.shop_id, CHORE, token),
             )
             if cursor.rowcount != 1:
                 raise LeaseLost
@@ -86,18 +89,6 @@ def start(tx: Connection, shop_id: int, audit_id: UUID, *, audience_id: str) -> 
         "insert into audits (id, shop_id, state, cursor) values (:id, :shop, 'reading', cast(:cursor as jsonb))"
     )
     tx.execute(query, {"id": audit_id, "shop": shop_id, "cursor": dumps({"audience": audience_id})})
-
-
-def hurry(tx: Connection, shop_id: int) -> None:
-    """The shop's chore is due now, unless somebody is at it."""
-    query = text(
-        """
-        insert into chores as c (shop_id, name) values (:shop, :name)
-        on conflict (shop_id, name) do update set due_at = case when c.token is null then least(c.due_at, now())
-            else c.due_at end
-        """
-    )
-    tx.execute(query, {"shop": shop_id, "name": CHORE})
 
 
 def unfinished(tx: Connection, shop_id: int) -> Audit | None:
@@ -166,6 +157,14 @@ def repaired(tx: Connection, audit_id: UUID, numbers: Sequence[int]) -> None:
     tx.execute(query, {"id": audit_id, "numbers": list(numbers)})
 
 
+def count_left(tx: Connection, audit_id: UUID) -> int:
+    """How many unexplained differences are not known to be gone."""
+    query = text(
+        "select count(*) from audit_rows where audit_id = :id and kind = 'unexplained' and repaired_at is null"
+    )
+    return int(tx.execute(query, {"id": audit_id}).scalar_one())
+
+
 def waiting(tx: Connection, shop_id: int, audit_id: UUID) -> int:
     """How many of its unexplained differences live sync hasn't looked at yet."""
     query = text(
@@ -203,23 +202,27 @@ def customers_read(tx: Connection, audit_id: UUID, customer_ids: Sequence[int]) 
     return [tuple(row) for row in tx.execute(query, {"id": audit_id, "ids": list(customer_ids)})]
 
 
-def sides_read(tx: Connection, audit_id: UUID, keys: Sequence[str]) -> tuple[list[tuple[Any, ...]], list[Any]]:
-    """Customers and contacts with these keys as the audit has read them, in the columns of `run_tables`."""
-    customers = text(
-        """
-        select customer_id, key, email, state, opt_in_level, consent_at, fields::text from run_customers
-        where run_id = :id and customer_id in (
-            select customer_id from run_customers where run_id = :id and key = any(:keys)) order by key, customer_id
-        """
-    )
-    contacts = text(
+def contacts_read(tx: Connection, audit_id: UUID, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """These contacts as the audit has read them: the columns of `run_tables.contacts_by_key`."""
+    query = text(
         """
         select key, email, contact_id, status, opted_in_at, changed_at, merge_fields::text from run_contacts
         where run_id = :id and key = any(:keys)
         """
     )
-    values = {"id": audit_id, "keys": list(keys)}
-    return [tuple(row) for row in tx.execute(customers, values)], [tuple(row) for row in tx.execute(contacts, values)]
+    return [tuple(row) for row in tx.execute(query, {"id": audit_id, "keys": list(keys)})]
+
+
+def forget_renamed(tx: Connection, audit_id: UUID) -> None:
+    """A contact that was read again under another address isn't at the old one any more."""
+    query = text(
+        """
+        delete from run_contacts old using run_contacts new
+        where old.run_id = :id and new.run_id = :id and new.contact_id = old.contact_id and new.key <> old.key
+            and new.changed_at > old.changed_at
+        """
+    )
+    tx.execute(query, {"id": audit_id})
 
 
 def newest_contact(tx: Connection, audit_id: UUID) -> datetime | None:

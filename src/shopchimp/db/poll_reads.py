@@ -1,18 +1,13 @@
-"""What a poll compares a page with: the people it names, as we last saw them, in one query. And its place, kept."""
+"""What a poll compares a page with: the people it names, as we last saw them, in one query."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, text
-
-from shopchimp.db.session import dumps
-
-LEASE = 60.0  # seconds that a page may take, whatever is left of the chore's lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +87,6 @@ def began_reading(tx: Connection, shop_id: int, audience_id: str) -> datetime | 
     )
     found: datetime | None = tx.execute(query, {"shop": shop_id, "audience": audience_id}).scalar_one_or_none()
     return found
-
-
-def keep_place(tx: Connection, shop_id: int, name: str, token: UUID | None, cursor: Mapping[str, Any]) -> bool:
-    """Store how far a chore has come, and keep its lease; False when it isn't ours any more."""
-    query = text(
-        """
-        update chores set cursor = cast(:cursor as jsonb),
-            due_at = greatest(due_at, now() + make_interval(secs => :lease))
-        where shop_id = :shop and name = :name and token is not distinct from :token
-        """
-    )
-    values = {"shop": shop_id, "name": name, "token": token, "cursor": dumps(dict(cursor)), "lease": LEASE}
-    return tx.execute(query, values).rowcount == 1
 
 
 def may_be_ours(tx: Connection, shop_id: int, keys: Sequence[str]) -> set[str]:

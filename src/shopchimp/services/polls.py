@@ -12,16 +12,16 @@ changed everybody in the audience, nobody is marked. The deleted are in no list:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, Protocol
-from uuid import UUID
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, connections, poll_reads
+from shopchimp.db import audits, changes, chores, connections, poll_reads
 from shopchimp.db.changes import Mark
+from shopchimp.db.chores import Chore
 from shopchimp.db.poll_reads import ContactFacts, Seen
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.fields import FieldMap, differences, merge_fields
@@ -44,19 +44,8 @@ BLOCK = 1000
 PASSES = ("", "archived")  # archived contacts are left out of the plain listing
 
 
-class Chore(Protocol):
-    """What a poll needs of its row in `chores`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def token(self) -> UUID | None: ...
-    @property
-    def cursor(self) -> dict[str, Any]: ...
-
-
 class LeaseLost(Exception):
-    """Somebody else polls this shop now."""
+    """Somebody else polls this shop now, from the same place."""
 
 
 @dataclass(slots=True)
@@ -127,10 +116,10 @@ class Poll:
         kept = self.chore.cursor.setdefault("places", {})
         for name, place in self.places.items():
             kept[name] = {"newest": place.newest.isoformat(), "rough": place.rough, "quiet": place.quiet}
-        if not poll_reads.keep_place(tx, self.shop_id, self.chore.name, self.chore.token, self.chore.cursor):
+        if not chores.save(tx, self.chore):
             raise LeaseLost
 
-    def end(self) -> float:
+    def end(self) -> None:
         """All lists were read to their ends."""
         for place in self.places.values():
             place.end()
@@ -138,7 +127,8 @@ class Poll:
             self.chore.cursor["ours_until"] = max(place.newest for place in self.places.values()).isoformat()
         with self.gateways.database.transaction() as tx:
             self.keep(tx, ())
-        return PERIOD
+            if audits.unfinished(tx, self.shop_id) is not None:  # asked for while the last one ended
+                chores.hurry(tx, self.shop_id, audits.CHORE)
 
 
 def _open(gateways: Gateways, shop_id: int, chore: Chore) -> Poll | None:
@@ -162,19 +152,24 @@ def _open(gateways: Gateways, shop_id: int, chore: Chore) -> Poll | None:
 def poll_contacts(gateways: Gateways, shop_id: int, chore: Chore) -> float:
     """Mark the people whose contact changed. Gives back the seconds until the next poll."""
     poll = _open(gateways, shop_id, chore)
-    if poll is None:
-        return PERIOD
-    client = gateways.mailchimp(shop_id)
+    with suppress(LeaseLost):
+        if poll is not None:
+            _poll_contacts(poll)
+    return PERIOD
+
+
+def _poll_contacts(poll: Poll) -> None:
+    client = poll.gateways.mailchimp(poll.shop_id)
     for status in PASSES:
         place = poll.place(status)
         for page in _changed_contacts(client, poll.audience_id, place.since, status):
-            with gateways.database.transaction() as tx:
+            with poll.gateways.database.transaction() as tx:
                 marks, facts = _compare_contacts(tx, poll, page)
-                poll_reads.remember(tx, shop_id, facts)
+                poll_reads.remember(tx, poll.shop_id, facts)
                 for member in page:
                     place.saw(member.changed_at)
                 poll.keep(tx, marks)
-    return poll.end()
+    poll.end()
 
 
 def _changed_contacts(
@@ -241,17 +236,22 @@ def _opted_in_anew(known: Seen, member: Member) -> bool:
 def poll_customers(gateways: Gateways, shop_id: int, chore: Chore) -> float:
     """Mark the people whose customer changed. Gives back the seconds until the next poll."""
     poll = _open(gateways, shop_id, chore)
-    if poll is None:
-        return PERIOD
+    with suppress(LeaseLost):
+        if poll is not None:
+            _poll_customers(poll)
+    return PERIOD
+
+
+def _poll_customers(poll: Poll) -> None:
     place = poll.place("customers")
-    changed = customers.changed_since(gateways.shopify(shop_id), place.since)
+    changed = customers.changed_since(poll.gateways.shopify(poll.shop_id), place.since)
     while block := list(islice(changed, BLOCK)):
-        with gateways.database.transaction() as tx:
+        with poll.gateways.database.transaction() as tx:
             marks = _compare_customers(tx, poll, block)
             for customer in block:
                 place.saw(customer.updated_at)
             poll.keep(tx, marks)
-    return poll.end()
+    poll.end()
 
 
 def _compare_customers(tx: Connection, poll: Poll, block: Sequence[Changed]) -> list[Mark]:

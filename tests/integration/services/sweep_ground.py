@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlalchemy import text
 
+from shopchimp.db import chores
+from shopchimp.db.chores import Chore
 from shopchimp.services.gateways import Gateways
 from stage import Stage
 
-Chores = Callable[[Gateways, int, Any], float]
-
-
-@dataclass
-class Chore:
-    name: str
-    token: UUID | None = field(default_factory=uuid4)
-    cursor: dict[str, Any] = field(default_factory=dict)
+Doing = Callable[[Gateways, int, Chore], float]
 
 
 def claim(played: Stage, name: str) -> Chore:
     """The chore as its job would claim it, going on where it was."""
-    chore = Chore(name)
-    query = """
-        insert into chores (shop_id, name, token) values (:shop, :name, :token)
-        on conflict (shop_id, name) do update set token = excluded.token returning cursor
-    """
     with played.database.transaction() as tx:
-        values = {"shop": played.shop_id, "name": name, "token": chore.token}
-        chore.cursor = tx.execute(text(query), values).scalar_one()
+        chores.ensure(tx, played.shop_id, name)
+        tx.execute(text("update chores set due_at = now() - interval '1 day' where name = :name"), {"name": name})
+        chore = chores.claim(tx, names=[name], token=uuid4(), lease=60)
+    assert chore is not None
     return chore
 
 
-def do(played: Stage, call: Chores, name: str) -> float:
+def do(played: Stage, call: Doing, name: str) -> float:
     """Once, from claim to end."""
-    return call(played.runtime.gateways, played.shop_id, claim(played, name))
+    chore = claim(played, name)
+    wait = call(played.runtime.gateways, played.shop_id, chore)
+    with played.database.transaction() as tx:
+        chores.done(tx, chore, wait)
+    return wait
 
 
 def first_sync(played: Stage) -> None:

@@ -89,7 +89,7 @@ def test_a_poll_that_dies_has_moved_its_place_only_behind_what_it_marked(
                 do(played, call, name)
         assert claim(played, name).cursor["places"] == before
         with monkeypatch.context() as patched:
-            patched.setattr(polls.poll_reads, "keep_place", dies)
+            patched.setattr(polls.chores, "save", dies)
             with pytest.raises(Killed):
                 do(played, call, name)
         assert claim(played, name).cursor["places"] == before
@@ -109,12 +109,14 @@ def dies(*_: object, **__: object) -> None:
     raise Killed
 
 
-def test_who_lost_the_lease_moves_no_place(played: Stage) -> None:
+def test_who_lost_the_lease_marks_nobody_and_moves_no_place(played: Stage) -> None:
+    played.sandbox.edit("shopify", of_both_sides(played)[0], set=UNSUBSCRIBED[1])
     mine = claim(played, "poll_customers")
     theirs = claim(played, "poll_customers")
-    with pytest.raises(polls.LeaseLost):
-        poll_customers(played.runtime.gateways, played.shop_id, mine)
-    assert poll_customers(played.runtime.gateways, played.shop_id, theirs) == polls.PERIOD
+    poll_customers(played.runtime.gateways, played.shop_id, mine)
+    assert marked(played) == {}
+    poll_customers(played.runtime.gateways, played.shop_id, theirs)
+    assert len(marked(played)) == 1
 
 
 def test_what_we_are_about_to_agree_on_is_compared_value_by_value(played: Stage) -> None:
