@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from shopchimp.db import changes, chores, connections
+from shopchimp.services import backfills
 
 HOOKS, POLL_CUSTOMERS, POLL_CONTACTS, AUDIT = "hooks", "poll_customers", "poll_contacts", "audit"
 DAY = 86_400.0
@@ -21,6 +22,7 @@ def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
     for name in (HOOKS, POLL_CUSTOMERS, POLL_CONTACTS):
         chores.ensure(tx, shop_id, name)
     chores.ensure(tx, shop_id, AUDIT, due_in=DAY)
+    backfills.start_tags(tx, shop_id)
 
 
 def close_lanes(tx: Connection, shop_id: int) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from shopchimp.db import notes, shops
+from shopchimp.db import backfills, connections, notes, shops
 from shopchimp.db.session import Database
 from shopchimp.domain.consent import Policy
 from shopchimp.domain.fields import DEFAULT_TAG, FieldMap, InvalidFieldMap
@@ -179,7 +179,17 @@ def apply(
     if changed:
         shops.save_settings(tx, shop_id, new)
         notes.add(tx, shop_id, kind="settings", detail={"by": by, "changed": changed})
+    if changed.keys() & _ABOUT_EVERYBODY and _is_live(tx, shop_id):
+        backfills.restart(tx, shop_id, backfills.TAGS, cursor={"everybody": True})
     return after
+
+
+_ABOUT_EVERYBODY = frozenset({"field_map", "tags", "chosen_tags"})  # contacts that are there get what is new in it
+
+
+def _is_live(tx: Connection, shop_id: int) -> bool:
+    connection = connections.get(tx, shop_id)
+    return connection is not None and connection.live_since is not None
 
 
 def _policy(value: object) -> str | None:
