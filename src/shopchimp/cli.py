@@ -49,13 +49,17 @@ def serve(
 
 @app.command()
 def worker(
-    concurrency: Annotated[int, typer.Option(help="Threads that take wake-ups.")] = 4,
+    concurrency: Annotated[int, typer.Option(min=2, help="Threads; with --serve all one in four does backfill.")] = 8,
+    serve: Annotated[
+        str, typer.Option(help="all, live (webhooks, retries) or backfill (first syncs, chores).")
+    ] = "all",
 ) -> None:
-    """Run a Celery worker (the work itself uses threads of its own)."""
-    from shopchimp.worker import create_worker
+    """Run a worker (each piece of work uses threads of its own beside)."""
+    from shopchimp.worker import Serve, run_worker
 
-    celery = create_worker()
-    celery.worker_main(["worker", "-P", "threads", "-c", str(concurrency), "-l", "WARNING", "-Q", "look"])
+    if serve not in set(Serve):
+        raise SystemExit(f"--serve must be one of {', '.join(Serve)}")
+    run_worker(Serve(serve), concurrency)
 
 
 @app.command()

@@ -1,31 +1,98 @@
-"""The Celery process: the runtime is made here, after any fork, and handed to the jobs."""
+"""The worker process: the runtime is made here, after any fork, and handed to the jobs.
+
+Live sync is served by Celery's threads, woken through Redis; first syncs, backfills and chores by threads beside them
+that ask Postgres themselves (see `jobs.backfill`). Either kind may have processes of its own.
+"""
 
 from __future__ import annotations
 
+import signal
 import threading
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import structlog
 from celery import Celery, signals
 
 from shopchimp import config, logs
-from shopchimp.jobs import runs
+from shopchimp.db import changes, lanes
+from shopchimp.jobs import lanes as live_lanes
 from shopchimp.jobs.app import celery_app
+from shopchimp.jobs.backfill import Backfill
+from shopchimp.jobs.chores import Doing
+from shopchimp.jobs.pulse import Pulse
 from shopchimp.jobs.sweep import Sweeper
 from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
+from shopchimp.services import backfills, hooks, live, polls, retention
 
 log = structlog.get_logger()
 
+CHORES: dict[str, Doing] = {
+    "poll_customers": polls.poll_customers,
+    "poll_contacts": polls.poll_contacts,
+    "hooks": hooks.chore,
+    "retention": retention.forget_old,
+    "tags_backfill": backfills.tags,
+    "sms_backfill": backfills.sms,
+}
+ENDS_IN = 20.0  # seconds that work in hand gets when the process is asked to end
 
-class _Process:
-    """What this worker process holds."""
+
+class Serve(StrEnum):
+    """What a worker process serves."""
+
+    ALL = "all"
+    LIVE = "live"
+    BACKFILL = "backfill"
+
+
+def backfill_threads(threads: int) -> int:
+    """How many of a worker's threads serve backfill: one in four."""
+    return max(1, threads // 4)
+
+
+@dataclass(slots=True)
+class Process:
+    """What this worker process holds once it is up."""
 
     runtime: Runtime | None = None
-    stop = threading.Event()
+    sweeper: Sweeper | None = None
+    backfill: Backfill | None = None
+    pulse: Pulse = field(default_factory=Pulse)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def open(self, settings: config.Settings, serve: Serve, threads: int) -> None:
+        """Open the pools and start the threads that don't wait for Redis."""
+        self.runtime = config.open_runtime(settings)
+        if serve is not Serve.LIVE:
+            count = threads if serve is Serve.BACKFILL else backfill_threads(threads)
+            self.backfill = Backfill(self.runtime, stop=self.stop, work=live.work, registry=CHORES, threads=count)
+            self.backfill.start()
+        work = None if serve is Serve.BACKFILL else live.work
+        self.sweeper = Sweeper(self.runtime, stop=self.stop, pulse=self.pulse, work=work)
+        self.sweeper.start()
+        log.info("worker_ready", kind=serve.value)
+
+    def look(self) -> None:
+        """A wake-up: work on whatever is due."""
+        if self.runtime is None or self.sweeper is None:
+            return
+        if self.backfill is not None:
+            self.backfill.nudge()
+        with self.pulse.beat():
+            live_lanes.drain(self.runtime, stop=self.stop, work=live.work)
+        with self.runtime.database.transaction() as tx:
+            soon = lanes.seconds_until_due(tx, lane=changes.LIVE)
+        if soon is not None:
+            self.sweeper.look_in(max(soon, 0.05))
 
 
-def create_worker(settings: config.Settings | None = None) -> Celery:
+process = Process()
+
+
+def create_worker(settings: config.Settings | None = None, *, serve: Serve = Serve.ALL, threads: int = 8) -> Celery:
     """The Celery app with its broker and its tasks. The pools are opened when the worker is up."""
     settings = settings or config.load()
     logs.configure(settings.log_level)
@@ -35,13 +102,11 @@ def create_worker(settings: config.Settings | None = None) -> Celery:
     }
 
     def open_runtime(**_: Any) -> None:
-        _Process.runtime = config.open_runtime(settings)
-        Sweeper(_Process.runtime, stop=_Process.stop).start()
+        process.open(settings, serve, threads)
         wake()
-        log.info("worker_ready")
 
     def close_runtime(**_: Any) -> None:
-        _Process.stop.set()
+        process.stop.set()
 
     # not worker_ready, which waits for Redis: work goes on without it, and threads need no fork to be waited for
     signals.worker_init.connect(open_runtime, weak=False)
@@ -49,8 +114,29 @@ def create_worker(settings: config.Settings | None = None) -> Celery:
     return celery_app
 
 
+def run_worker(serve: Serve, threads: int) -> None:
+    """Run a worker until it is told to end. Who serves backfill alone needs no Celery."""
+    if serve is Serve.BACKFILL:
+        _run_backfill(threads)
+        return
+    celery = create_worker(serve=serve, threads=threads)
+    woken = threads if serve is Serve.LIVE else max(1, threads - backfill_threads(threads))
+    celery.worker_main(["worker", "-P", "threads", "-c", str(woken), "-l", "WARNING", "-Q", "look"])
+
+
+def _run_backfill(threads: int) -> None:
+    settings = config.load()
+    logs.configure(settings.log_level)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: process.stop.set())
+    process.open(settings, Serve.BACKFILL, threads)
+    while not process.stop.wait(1.0):  # a wait without end would hear no signal on some systems
+        pass
+    if process.backfill is not None:
+        process.backfill.join(ENDS_IN)
+
+
 @celery_app.task(name="shopchimp.look")  # type: ignore[untyped-decorator]  # celery has no types
 def look() -> None:
-    """A wake-up: work on whatever is due."""
-    if _Process.runtime is not None:
-        runs.drain(_Process.runtime, stop=_Process.stop)
+    """A wake-up."""
+    process.look()

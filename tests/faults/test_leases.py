@@ -15,10 +15,10 @@ from shopchimp.db import plan
 from shopchimp.db import sync_runs as runs
 from shopchimp.db.sync_runs import LeaseLost
 from shopchimp.jobs import runs as engine
-from shopchimp.jobs import sweep
+from shopchimp.jobs.backfill import Backfill
 from shopchimp.local.postgres import Postgres
 from shopchimp.mailchimp import members
-from shopchimp.services import planning, sync_runs, writing
+from shopchimp.services import live, planning, sync_runs, writing
 from stage import Stage, closes, stage, wait_for
 
 
@@ -134,20 +134,17 @@ def chunks(played: Stage, run_id: UUID, side: str) -> list[tuple[int, str, int]]
         return plan.pending_chunks(tx, run_id, side)
 
 
-def test_work_that_nobody_was_woken_for_is_found(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of Redis is lost, each wake-up too: the sweep does the work itself."""
-    lost: list[str] = []
-    monkeypatch.setattr(sweep, "wake", lambda: lost.append("wake-up"))
+def test_work_that_nobody_was_woken_for_is_found(database_url: str) -> None:
+    """All of Redis is lost, each wake-up too: who serves first syncs asks Postgres."""
     with stage(database_url, "--people", "100") as played:
-        sweeper = sweep.Sweeper(played.runtime, stop=played.stop)
-        sweeper.start()
+        served = Backfill(played.runtime, stop=played.stop, work=live.work, registry={}, threads=2)
+        served.start()
         run_id = sync_runs.make_preview(played.database, played.shop_id)
         wait_for(lambda: played.run(run_id).state == "ready")
         played.start(run_id)
         wait_for(lambda: played.run(run_id).state == "done")
-        assert lost
         played.stop.set()
-        sweeper._thread.join(10)  # it may be asking Postgres just now
+        served.join(10)  # it may be asking Postgres just now
 
 
 def test_a_slow_worker_keeps_its_lease(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,3 +184,14 @@ def shares_login(tx: Connection, shop_id: int) -> bool:
         """
     )
     return bool(tx.execute(query, {"shop": shop_id}).scalar_one())
+
+
+def login_has_run(tx: Connection, login_id: str) -> bool:
+    """Whether a first sync of some shop with this Mailchimp login is under way and wants slots as well."""
+    query = text(
+        """
+        select exists (select 1 from sync_runs r join connections c on c.shop_id = r.shop_id
+            where c.login_id = :login and r.due_at is not null and r.state in ('preparing', 'running'))
+        """
+    )
+    return bool(tx.execute(query, {"login": login_id}).scalar_one())

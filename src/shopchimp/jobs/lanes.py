@@ -13,6 +13,7 @@ from typing import Protocol
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy import Connection
 
 from shopchimp.db import changes, lanes, slots
 from shopchimp.db.changes import Claimed
@@ -29,7 +30,16 @@ LIFE = 20.0  # seconds until a drain ends, whatever is left: the thread goes bac
 BATCH = 100
 MANY, BULK = 300, 500  # above so many waiting, batches are larger: pages of Mailchimp are read instead of people
 TRY_AGAIN = 10  # people a connection is tried with after it failed again and again
-SLOT_LEASE = 45.0  # seconds: a slice and the longest call in it; renewed while it is worked
+LEFT_TO_RUNS = 2
+
+
+class Picks:
+    """When this process last picked a lane (monotonic), as its sign of life tells."""
+
+    last: float | None = None
+
+
+picks = Picks()
 
 
 class Worked(Protocol):
@@ -85,14 +95,20 @@ def _begin(runtime: Runtime, lane: str) -> tuple[Slice, int] | None:
         turn = lanes.pick(tx, lane=lane)
         if turn is None:
             return None
-        at_most = 1 if turn.half_open else count
-        taken = slots.take(tx, turn.login_id, at_most, token=token, lease=SLOT_LEASE, count=count)
+        picks.last = time.monotonic()
+        at_most = 1 if turn.half_open else _fair_share(tx, turn, count)
+        taken = slots.take(tx, turn.login_id, at_most, token=token, lease=runtime.lease_seconds, count=count)
         claimed: list[Claimed] = []
         if taken:
             many = changes.waiting(tx, turn.shop_id, lane, at_most=MANY + 1) > MANY
             limit = TRY_AGAIN if turn.half_open else BULK if many else BATCH
             claimed = changes.claim(tx, turn.shop_id, lane, token=token, lease=runtime.lease_seconds, limit=limit)
     return Slice(turn, token, claimed), len(taken)
+
+
+def _fair_share(tx: Connection, turn: lanes.Picked, count: int) -> int:
+    """All slots, or all but two while another shop's run needs the same login: it takes as many as it can get."""
+    return max(1, count - LEFT_TO_RUNS) if lanes.login_has_run(tx, turn.login_id) else count
 
 
 def _release(runtime: Runtime, slice_: Slice) -> None:
@@ -106,7 +122,7 @@ def _work(runtime: Runtime, slice_: Slice, taken: int, work: Work) -> None:
 
     def renew() -> bool:
         with runtime.database.transaction() as tx:
-            slots.renew(tx, turn.login_id, slice_.token, lease=SLOT_LEASE)
+            slots.renew(tx, turn.login_id, slice_.token, lease=runtime.lease_seconds)
             return bool(changes.renew(tx, turn.shop_id, slice_.token, keys, lease=runtime.lease_seconds))
 
     with structlog.contextvars.bound_contextvars(shop_id=turn.shop_id, lane=turn.lane):

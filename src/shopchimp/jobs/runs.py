@@ -10,17 +10,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shopchimp.db import connections, notes, shops, sync_runs
+from shopchimp.db import connections, lanes, notes, shops, slots, sync_runs
 from shopchimp.db.sync_runs import LeaseLost, Run
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
+from shopchimp.jobs.verdicts import DATABASE_AWAY, DEAD_TOKEN
 from shopchimp.runtime import Runtime
 from shopchimp.services.sync_runs import RunState, advance
 
@@ -29,10 +28,10 @@ log = structlog.get_logger()
 SLICE = 20.0  # seconds one run is worked on before others get their turn
 PATIENCE = 3.0  # seconds a worker waits for a run that falls due soon, rather than going to sleep
 THROTTLED = frozenset({"mc_slow_down", "sh_slow_down", "sh_bulk_busy"})  # waiting as asked is no attempt
-# a new token is had by opening the app: these must be forgotten for it to be asked for
-DEAD_TOKEN = frozenset({"sh_access_revoked", "sh_scope_missing", "invalid_grant"})
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError)
 MERCHANT_MENDS = frozenset({"mc_plan_limit"})  # refusals of a whole batch after which the merchant can go on
+AT_MAILCHIMP = frozenset({"read_contacts", "contacts"})  # phases that need Mailchimp's connections
+NO_SLOT = 0.5  # seconds until the next look, while others have all of them
+LEFT_TO_LIVE = 2  # slots, for other shops of the same login that are live
 MAX_ATTEMPTS = 30  # claims that failed or were never given back, without any progress between them: then we give up
 
 
@@ -56,21 +55,43 @@ def drain(runtime: Runtime, *, stop: threading.Event, at_most: int | None = None
 
 def _work(runtime: Runtime, run: Run, token: UUID, stop: threading.Event) -> None:
     with structlog.contextvars.bound_contextvars(run=str(run.id), phase=run.phase, attempt=run.attempts):
-        with _lease_kept(runtime, run, token) as lost:
-            wait, trouble = _advance(runtime, run, token, stop=stop, lost=lost)
+        login, taken = _take_slots(runtime, run, token)
+        if login is not None and not taken:
+            with runtime.database.transaction() as tx:
+                sync_runs.release(tx, run.id, token, wait=NO_SLOT, trouble=run.trouble, counted=False)
+            return
+        with _lease_kept(runtime, run, token, login) as lost:
+            wait, trouble = _advance(runtime, run, token, taken, stop=stop, lost=lost)
         with runtime.database.transaction() as tx:
             counted = trouble is not None and trouble["code"] not in THROTTLED
             sync_runs.release(tx, run.id, token, wait=wait, trouble=trouble, counted=counted)
+            if login is not None:
+                slots.give_back(tx, login, token)
+
+
+def _take_slots(runtime: Runtime, run: Run, token: UUID) -> tuple[str | None, int]:
+    """The connections this slice may use at Mailchimp: of which login and how many. No login: it needs none."""
+    if run.phase not in AT_MAILCHIMP:
+        return None, 0
+    count = runtime.gateways.connections
+    with runtime.database.transaction() as tx:
+        connection = connections.get(tx, run.shop_id)
+        if connection is None:
+            return None, 0  # the work itself finds out and says so
+        at_most = max(1, count - LEFT_TO_LIVE) if lanes.shares_login(tx, run.shop_id) else count
+        taken = slots.take(tx, connection.login_id, at_most, token=token, lease=runtime.lease_seconds, count=count)
+    return connection.login_id, len(taken)
 
 
 def _advance(
-    runtime: Runtime, run: Run, token: UUID, *, stop: threading.Event, lost: threading.Event
+    runtime: Runtime, run: Run, token: UUID, taken: int, *, stop: threading.Event, lost: threading.Event
 ) -> tuple[float | None, dict[str, Any] | None]:
     """One slice of work. Gives back how long to wait and what stands in the way, if anything."""
     if run.attempts > MAX_ATTEMPTS:
         return _give_up(runtime, run, token, "internal", "no progress after many tries")
+    gateways = replace(runtime.gateways, connections=taken or runtime.gateways.connections)
     try:
-        wait = advance(runtime.gateways, run, token, seconds=SLICE, stopped=lambda: stop.is_set() or lost.is_set())
+        wait = advance(gateways, run, token, seconds=SLICE, stopped=lambda: stop.is_set() or lost.is_set())
     except LeaseLost:
         return 0.0, None
     except RateLimited as error:
@@ -123,7 +144,7 @@ def _give_up(runtime: Runtime, run: Run, token: UUID, code: str, detail: str) ->
 
 
 @contextmanager
-def _lease_kept(runtime: Runtime, run: Run, token: UUID) -> Iterator[threading.Event]:
+def _lease_kept(runtime: Runtime, run: Run, token: UUID, login: str | None) -> Iterator[threading.Event]:
     """Renew the lease from a thread of its own while the body works; the event is set when the lease is lost."""
     lost, done = threading.Event(), threading.Event()
 
@@ -132,6 +153,8 @@ def _lease_kept(runtime: Runtime, run: Run, token: UUID) -> Iterator[threading.E
             try:
                 with runtime.database.transaction() as tx:
                     sync_runs.renew(tx, run.id, token, lease=runtime.lease_seconds)
+                    if login is not None:
+                        slots.renew(tx, login, token, lease=runtime.lease_seconds)
             except LeaseLost:
                 lost.set()
                 return

@@ -1,0 +1,20 @@
+"""What is forgotten after a while: deliveries that can come twice no more, counts and times that nobody asks for."""
+
+from __future__ import annotations
+
+from shopchimp.db import retention
+from shopchimp.db.chores import Chore
+from shopchimp.services.gateways import Gateways
+
+DAY = 86_400.0
+
+
+def forget_old(gateways: Gateways, shop_id: int, _chore: Chore) -> float:
+    """The chore `retention`. Activities stay."""
+    while True:
+        with gateways.database.transaction() as tx:
+            if not retention.forget_deliveries(tx, shop_id):
+                break
+    with gateways.database.transaction() as tx:
+        retention.forget_figures(tx, shop_id)
+    return DAY
