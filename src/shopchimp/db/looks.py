@@ -35,6 +35,7 @@ class Remembered:
     deleted: bool
     refused_at: datetime | None
     opted_out_at: datetime | None
+    our_opt_out_at: datetime | None
     dropped: Any
     intent: Any
     fields: Any
@@ -82,6 +83,7 @@ _STORED = (
     "email text, name text, customer_id bigint, contact_id text, customer_state text, customer_at timestamptz,"
     " contact_status text, contact_opted_at timestamptz, contact_changed_at timestamptz, rule text, result text,"
     " reason text, seen_at timestamptz, deleted boolean, refused_at timestamptz, opted_out_at timestamptz,"
+    " our_opt_out_at timestamptz,"
     " dropped jsonb, fields jsonb, tags jsonb, sms jsonb"
 )
 _NAMES = [column.split()[0] for column in _STORED.split(", ")]

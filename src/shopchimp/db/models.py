@@ -280,6 +280,7 @@ class Person(Base):
     deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     refused_at: Mapped[datetime | None]
     opted_out_at: Mapped[datetime | None]  # a webhook's own time of an opt-out
+    our_opt_out_at: Mapped[datetime | None]  # when we unsubscribed the contact: its webhook is our echo
     dropped: Mapped[JsonObject | None]  # the pair of choices whose opt-in the merchant dropped
     intent: Mapped[JsonObject | None]
     # what both sides agreed on last: merge values by tag, the customer's tags, the phone's consent

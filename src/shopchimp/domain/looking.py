@@ -79,7 +79,13 @@ def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> 
         decided_at=hint.noticed_at,
     )
     known = person.known.then(customer.state, _status(sides), opted_in_at=contact.opted_in_at)
-    outcome = Outcome(known, sides, verdict.rule.value, customer_id=sides.customer.id if sides.customer else None)
+    outcome = Outcome(
+        known,
+        sides,
+        verdict.rule.value,
+        customer_id=sides.customer.id if sides.customer else None,
+        our_opt_out_at=_our_opt_out(person, sides),
+    )
     if isinstance(verdict, InSync):
         return outcome
     if isinstance(verdict, Hold):
@@ -149,6 +155,7 @@ def _contact_written(outcome: Outcome, push: Push, write: WriteContact, wanted: 
         lines=(*outcome.lines, line),
         fields=wanted.agreed,
         tags=wanted.carried,
+        our_opt_out_at=now.changed_at if status is ContactStatus.UNSUBSCRIBED else outcome.our_opt_out_at,
     )
 
 
@@ -320,20 +327,42 @@ def _follow(person: Person, sides: Sides, elsewhere: identity.Elsewhere) -> Look
 def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent, ContactConsent]:
     """What both sides say, with the time of an opt-out that a delivery told us.
 
-    An opt-out that came after every opt-in on record stands, even where the contact is subscribed again by a write of
-    ours that crossed it (reliability.md 3.6).
+    An opt-out that came after every opt-in on record stands, whatever hides it by now: the contact may have been
+    archived or deleted since (F9), sign up anew without having confirmed it, or be subscribed again by a write of ours
+    that crossed it (reliability.md 3.6). A complaint hides behind `cleaned` and is an opt-out, too (L8). Where Shopify
+    says itself that the person opted out, nothing is hidden.
+
+    Mailchimp tells our own `unsubscribed` like anybody's, at the time of the write. Taken for the person's word, it
+    would undo an opt-in that they made in Shopify a moment before we wrote.
     """
     customer, contact = _customer_consent(sides), _contact_consent(sides)
-    told = [at for at in (hint.opted_out_at, person.opted_out_at) if at is not None]
-    if not told or contact.status not in (ContactStatus.SUBSCRIBED, ContactStatus.UNSUBSCRIBED):
+    ours = _our_opt_out(person, sides)
+    told = [at for at in (hint.opted_out_at, person.opted_out_at) if at is not None and not _same(at, ours)]
+    if not told:
         return customer, contact
     opted_out_at = max(told)
     if contact.status is ContactStatus.UNSUBSCRIBED:
         return customer, replace(contact, opted_out_at=opted_out_at)
+    if customer.state is CustomerState.UNSUBSCRIBED:
+        return customer, contact
+    if contact.status is ContactStatus.SUBSCRIBED and contact.opted_in_at is None:
+        return customer, contact
     opt_ins = [at for at in (contact.opted_in_at, _opt_in(customer)) if at is not None]
-    if contact.opted_in_at is not None and all(opted_out_at - at >= CLOCK_SKEW for at in opt_ins):
+    if all(opted_out_at - at >= CLOCK_SKEW for at in opt_ins):
         return customer, replace(contact, status=ContactStatus.UNSUBSCRIBED, opted_out_at=opted_out_at)
     return customer, contact
+
+
+def _our_opt_out(person: Person, sides: Sides) -> datetime | None:
+    """When we unsubscribed the contact last, as far as we know or can see: we meant to, and may have died of it."""
+    meant = person.intent is not None and person.intent.contact is ContactStatus.UNSUBSCRIBED
+    if meant and sides.contact is not None and sides.contact.consent.status is ContactStatus.UNSUBSCRIBED:
+        return sides.contact.consent.changed_at
+    return person.our_opt_out_at
+
+
+def _same(at: datetime, ours: datetime | None) -> bool:
+    return ours is not None and abs(at - ours) < CLOCK_SKEW  # one clock, but two of its seconds
 
 
 def _opt_in(customer: CustomerConsent) -> datetime | None:

@@ -66,6 +66,7 @@ class Person:
     sms: KnownSms | None = None
     dropped: Choices | None = None
     opted_out_at: datetime | None = None
+    our_opt_out_at: datetime | None = None  # when we unsubscribed the contact, by Mailchimp's clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,8 @@ class Outcome:
 
     `again`: a side moved under our hands; look once more. `held`: the circuit breaker holds an opt-in back. `failed`:
     the API refused it, the change is parked with this cause. `follow`: other keys to look at, with the customer they
-    are said to belong to. `moved_to`: the person's row has a new address.
+    are said to belong to. `moved_to`: the person's row has a new address. `our_opt_out_at`: when we unsubscribed the
+    contact, by Mailchimp's clock, if that is news.
     """
 
     known: Known
@@ -202,6 +203,7 @@ class Outcome:
     failed: Refused | None = None
     follow: tuple[tuple[str, int | None], ...] = ()
     moved_to: str | None = None
+    our_opt_out_at: datetime | None = None
 
     @property
     def wrote(self) -> bool:

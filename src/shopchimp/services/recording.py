@@ -87,6 +87,7 @@ def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict
         "deleted": known.deleted,
         "refused_at": known.refused,
         "opted_out_at": max(told) if told else None,
+        "our_opt_out_at": outcome.our_opt_out_at or person.our_opt_out_at,
         "dropped": list(person.dropped) if person.dropped and outcome.reason == Reason.DROPPED else None,
         "fields": outcome.fields if outcome.fields is not None else person.fields,
         "tags": list(carried) if (carried := outcome.tags if outcome.tags is not None else person.tags) else None,

@@ -40,6 +40,7 @@ def person(key: str, row: Remembered | None) -> Person:
         sms=KnownSms.from_json(row.sms),
         dropped=tuple(row.dropped) if row.dropped else None,
         opted_out_at=row.opted_out_at,
+        our_opt_out_at=row.our_opt_out_at,
     )
 
 
