@@ -225,6 +225,13 @@ def forget_renamed(tx: Connection, audit_id: UUID) -> None:
     tx.execute(query, {"id": audit_id})
 
 
+def forget_agreed(tx: Connection, shop_id: int, keys: Sequence[str]) -> None:
+    """These contacts are gone, so what was agreed on with them is void: live sync asks for each instead of trusting
+    that whoever is not among the changed contacts is as remembered."""
+    query = text("update people set fields = null where shop_id = :shop and key = any(:keys)")
+    tx.execute(query, {"shop": shop_id, "keys": list(keys)})
+
+
 def newest_contact(tx: Connection, audit_id: UUID) -> datetime | None:
     """The latest change of a contact that the audit read, by Mailchimp's clock."""
     query = text("select max(changed_at) from run_contacts where run_id = :id")

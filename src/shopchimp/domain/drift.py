@@ -85,8 +85,8 @@ def judge(person: Person, sides: Sides, options: LiveOptions, *, now: datetime, 
         return Finding(reason=unusable)
     found = _would_do(person, sides, options, now)
     if isinstance(found, Drift):
-        if same_choice and _as_known(person, sides) and is_refusal(person.reason):
-            return Finding(reason=person.reason)  # tried before, and refused; the page of failed items has it
+        if same_choice and _as_known(person, sides) and _stays(person, found):
+            return Finding(reason=person.reason)
         return Finding(drift=found)
     if found.follow or found.moved_to:
         return Finding(drift=Drift.ADDRESS_MOVED)
@@ -153,6 +153,18 @@ def _is_news(person: Person, sides: Sides, outcome: Outcome) -> bool:
     if person.id is None:
         return sides.customer is not None or sides.contact is not None
     return not _as_known(person, sides) or outcome.known.deleted is not person.known.deleted
+
+
+def _stays(person: Person, drift: Drift) -> bool:
+    """Whether this was seen before, and left: refused (the page of failed items has it), or held by the first sync.
+
+    The first sync leaves a person whose consent is held alone altogether, fields too.
+    """
+    held = person.reason is not None and person.fields is None and drift in _PROFILE
+    return held or is_refusal(person.reason)
+
+
+_PROFILE = frozenset({Drift.FIELDS_TO_CONTACT, Drift.FIELDS_TO_CUSTOMER})
 
 
 def is_refusal(reason: str | None) -> bool:

@@ -56,6 +56,7 @@ class Judged:
     pair: Pair
     finding: Finding
     in_flight: bool = False
+    vanished: bool = False  # the contact that we remember isn't in the audience any more
 
 
 def compare(database: Database, audit: Audit, token: UUID, options: LiveOptions, *, now: datetime) -> Iterator[None]:
@@ -204,7 +205,8 @@ def _judge(audit: Audit, pair: Pair, kept: _Kept, options: LiveOptions, now: dat
     in_hand = mark is not None and mark.state == "waiting"
     if row is not None and row.seen_at >= audit.started_at:
         in_hand = in_hand or finding.drift is not None or finding.news
-    yield Judged(pair, finding, in_flight=in_hand)
+    vanished = pair.contact is None and row is not None and row.contact_status != "absent"
+    yield Judged(pair, finding, in_flight=in_hand, vanished=vanished)
 
 
 def _is_forgotten(row: Remembered | None) -> bool:
@@ -255,4 +257,6 @@ def _record(tx: Connection, audit: Audit, found: Sequence[Judged]) -> None:
         )
     audit.cursor["n"], counts["found"] = number, drifted
     audits.add_rows(tx, audit.id, rows)
+    gone = {each.pair.key for each in found if each.vanished} & {mark.key for mark in marks}
+    audits.forget_agreed(tx, audit.shop_id, sorted(gone))
     changes.mark(tx, audit.shop_id, marks)
