@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import first_sync
+from benchmarks import first_sync, intake
 
 OUTPUT = Path("build") / "bench.json"
 
@@ -14,7 +14,7 @@ OUTPUT = Path("build") / "bench.json"
 def main() -> None:
     """Run the chosen benchmarks one after the other; a figure that misses its goal is printed as such, not hidden."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="P2,P3,P4,P8", help="which figures, by comma")
+    parser.add_argument("--only", default="P1,P2,P3,P4,P8", help="which figures, by comma")
     parser.add_argument("--people", type=int, default=23_570, help="people of P2 and P3")
     parser.add_argument("--million", action="store_true", help="P4 and P8 at 100,000 and 1,000,000 (takes a while)")
     parser.add_argument("--rounds", type=int, default=3, help="how often P2 measures both sides; medians are compared")
@@ -22,6 +22,8 @@ def main() -> None:
     wanted = {name.strip().upper() for name in chosen.only.split(",")}
     sizes = (100_000, 1_000_000) if chosen.million else (20_000, 200_000)
     found = []
+    if "P1" in wanted:
+        found.append(intake.signed_webhooks(chosen.rounds))
     if "P2" in wanted:
         found.append(first_sync.against_bare_calls(chosen.people, chosen.rounds))
     if "P3" in wanted:

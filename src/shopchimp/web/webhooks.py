@@ -117,11 +117,10 @@ async def _store_shopify(intake: Intake, claims: Claims, notice: Notice, body: b
             return None
 
 
-def _graves(intake: Intake, customers: tuple[int, ...], key: str | None) -> list[tuple[int, bytes]]:
-    """The tombstones to look for, by customer; those of the address stand under 0."""
-    marks = intake.vault.fingerprints
-    graves = [(who, grave) for who in customers for grave in marks(f"customer:{who}")]
-    return graves + [(0, grave) for grave in (marks(key) if key is not None else ())]
+def _graves(intake: Intake, customers: tuple[int, ...], key: str | None) -> list[bytes]:
+    """The tombstones to look for."""
+    names = [*(f"customer:{who}" for who in customers), *([key] if key is not None else ())]
+    return [grave for name in names for grave in intake.vault.fingerprints(name)]
 
 
 def _shopify_digest(claims: Claims, body: bytes, intake: Intake) -> bytes:
@@ -159,8 +158,7 @@ async def _store_mailchimp(intake: Intake, hook: Hook, body: bytes, request: Req
         digest=digest,
         topic=said.type,
         fired_at=said.fired_at,
-        keys=living,
-        graves=[(key, grave) for key in living for grave in intake.vault.fingerprints(key)],
+        marks=[(key, mark) for key in living for mark in intake.vault.fingerprints(key)],
         opted_out_at=said.opted_out_at,
         poll=not living and said.meaning is not mailchimp_webhooks.Meaning.NOTED,
     )
