@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,8 @@ from shopchimp.services import batches
 from shopchimp.shopify import customers
 from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.customers import ConsentWrite
+
+PATIENCE = 3.0  # seconds: the time of a choice lies at most this far ahead, one step past what Shopify has stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class CustomerDoors:
             )
             for each in writes
         ]
-        refusals = batches.write_consents(self.client, sent)
-        return [Refused(error.code, error.message) if error is not None else Done() for error in refusals]
+        _wait_for(each.updated_at for each in sent)
+        return [_answer(error) for error in batches.write_consents(self.client, sent)]
 
     def update(self, writes: Sequence[UpdateCustomer]) -> list[Any]:
         """Set customers' fields."""
@@ -71,6 +74,7 @@ class CustomerDoors:
                 self.client, each.customer.id, subscribe=each.push.subscribe, level=each.push.level, at=each.push.at
             )
 
+        _wait_for(each.push.at for each in writes if each.push.at is not None)
         return [self._one(lambda each=each: one(each)) for each in writes]
 
     def create(self, writes: Sequence[CreateCustomer]) -> list[Any]:
@@ -105,8 +109,30 @@ class CustomerDoors:
         except PlatformError as error:
             return error
         if isinstance(answer, customers.UserError):
-            return Refused(answer.code, answer.message)
+            return _answer(answer)
         return Done(customer_id=answer if isinstance(answer, int) else None)
+
+
+def _answer(error: customers.UserError | None) -> Done | Refused | Unavailable:
+    """What came of a write. That its time has not come yet by Shopify's clock is no refusal: it is made again."""
+    if error is None:
+        return Done()
+    if error.code == "sh_too_early":
+        return Unavailable("shopify", error.code, error.message)
+    return Refused(error.code, error.message)
+
+
+def _wait_for(moments: Iterable[datetime]) -> None:
+    """Until the last of these times has come, as Shopify takes none of the future.
+
+    Somebody who opts in here and out there within a second: the opt-out's time is the second after (F2).
+    """
+    ahead = (max(moments, default=_LONG_AGO) - datetime.now(UTC)).total_seconds()
+    if 0 < ahead <= PATIENCE:
+        time.sleep(ahead)
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def _parsed(found: customers.Customer | None) -> Customer | None:

@@ -289,9 +289,12 @@ def _refusal(payload: Any) -> UserError | None:
     errors = payload.get("userErrors") or []
     if not errors:
         return None
-    first = errors[0]
-    code = "sh_customer_gone" if "not found" in str(first.get("message", "")).lower() else "sh_rejected"
-    return UserError(code, str(first.get("message") or ""))
+    words = str(errors[0].get("message") or "")
+    code = next((code for part, code in _SENTENCES if part in words.lower()), "sh_rejected")
+    return UserError(code, words)
+
+
+_SENTENCES = (("not found", "sh_customer_gone"), ("must not be in the future", "sh_too_early"))
 
 
 def parse_time(value: object) -> datetime | None:
