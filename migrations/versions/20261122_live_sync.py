@@ -236,6 +236,7 @@ def upgrade() -> None:
     )
     op.add_column("connections", sa.Column("live_since", sa.DateTime(timezone=True), nullable=True))
     op.add_column("connections", sa.Column("contacts", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    op.add_column("connections", sa.Column("fitting", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.add_column("plan", sa.Column("remember", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.add_column("people", sa.Column("deleted", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("people", sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True))
@@ -261,6 +262,7 @@ def downgrade() -> None:
     op.drop_column("people", "refused_at")
     op.drop_column("people", "deleted")
     op.drop_column("plan", "remember")
+    op.drop_column("connections", "fitting")
     op.drop_column("connections", "contacts")
     op.drop_column("connections", "live_since")
     op.drop_index(

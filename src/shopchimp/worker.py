@@ -25,7 +25,7 @@ from shopchimp.jobs.pulse import Pulse
 from shopchimp.jobs.sweep import Sweeper
 from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
-from shopchimp.services import backfills, hooks, live, polls, retention
+from shopchimp.services import audience, audit, backfills, hooks, live, polls, retention
 
 log = structlog.get_logger()
 
@@ -33,6 +33,8 @@ CHORES: dict[str, Doing] = {
     "poll_customers": polls.poll_customers,
     "poll_contacts": polls.poll_contacts,
     "hooks": hooks.chore,
+    "audience": audience.describe,
+    "audit": audit.step,
     "retention": retention.forget_old,
     "tags_backfill": backfills.tags,
     "sms_backfill": backfills.sms,

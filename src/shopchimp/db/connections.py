@@ -10,10 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 
 from shopchimp.db.models import Connection
+from shopchimp.db.session import dumps
 
 _COLUMNS = (
     "shop_id, account_id, login_id, account_name, role, api_root, access_token, connected_at, state, state_since,"
-    " audience_id, audience_name, double_optin, live_since, contacts"
+    " audience_id, audience_name, double_optin, live_since, contacts,"
+    " fitting"
 )
 
 
@@ -40,6 +42,7 @@ class ConnectionRow:
     double_optin: bool
     live_since: datetime | None
     contacts: int
+    fitting: list[str] | None
 
 
 def token_context(shop_id: int) -> str:
@@ -114,15 +117,19 @@ def stop_live(tx: Tx, shop_id: int) -> None:
     tx.execute(text("update connections set live_since = null where shop_id = :shop"), {"shop": shop_id})
 
 
-def describe_audience(tx: Tx, shop_id: int, *, name: str, double_optin: bool, contacts: int) -> None:
+def describe_audience(
+    tx: Tx, shop_id: int, *, name: str, double_optin: bool, contacts: int, fitting: list[str]
+) -> None:
     """What the audience says of itself by now: it may have been renamed, grown, or made double opt-in."""
     query = text(
         """
-        update connections set audience_name = :name, double_optin = :double, contacts = :contacts
+        update connections set audience_name = :name, double_optin = :double, contacts = :contacts,
+            fitting = cast(:fitting as jsonb)
         where shop_id = :shop
         """
     )
-    tx.execute(query, {"shop": shop_id, "name": name, "double": double_optin, "contacts": contacts})
+    values = {"name": name, "double": double_optin, "contacts": contacts, "fitting": dumps(fitting)}
+    tx.execute(query, {"shop": shop_id, **values})
 
 
 def remove(tx: Tx, shop_id: int) -> None:

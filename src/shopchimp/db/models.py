@@ -82,6 +82,8 @@ class Connection(Base):
     # live sync: since when it runs (the first sync's end), and how many contacts the audience has (circuit breaker)
     live_since: Mapped[datetime | None]
     contacts: Mapped[int] = mapped_column(server_default=text("0"))
+    # merge tags of the field map that the audience has with a type that fits; null: not looked at yet
+    fitting: Mapped[list[str] | None] = mapped_column(JSONB)
 
 
 class OAuthState(Base):

@@ -37,6 +37,12 @@ def all_audiences(client: MailchimpClient) -> list[Audience]:
     return [_audience(item) for item in body.get("lists", [])]
 
 
+def one(client: MailchimpClient, audience_id: str) -> Audience:
+    """The audience as it is now (GET /lists/{list_id}). Raises Gone where it was deleted."""
+    params = {"include_total_contacts": "true", "fields": "id,name,double_optin,stats"}
+    return _audience(client.get(f"/lists/{audience_id}", "/lists/{list_id}", params))
+
+
 def merge_fields(client: MailchimpClient, audience_id: str) -> dict[str, MergeField]:
     """The audience's merge fields by tag (GET /lists/{list_id}/merge-fields)."""
     route = "/lists/{list_id}/merge-fields"

@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 from shopchimp.db import changes, chores, connections
 from shopchimp.services import backfills
 
-HOOKS, POLL_CUSTOMERS, POLL_CONTACTS, AUDIT = "hooks", "poll_customers", "poll_contacts", "audit"
+HOOKS, AUDIENCE, AUDIT = "hooks", "audience", "audit"
+POLL_CUSTOMERS, POLL_CONTACTS = "poll_customers", "poll_contacts"
 DAY = 86_400.0
 
 
@@ -19,7 +20,7 @@ def prepare(tx: Connection, shop_id: int) -> None:
 def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
     """The first sync is complete: what waited is worked on, and both sides are asked for what no webhook told."""
     connections.go_live(tx, shop_id, contacts=contacts)
-    for name in (HOOKS, POLL_CUSTOMERS, POLL_CONTACTS):
+    for name in (HOOKS, AUDIENCE, POLL_CUSTOMERS, POLL_CONTACTS):
         chores.ensure(tx, shop_id, name)
     chores.ensure(tx, shop_id, AUDIT, due_in=DAY)
     backfills.start_tags(tx, shop_id)

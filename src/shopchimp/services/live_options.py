@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from shopchimp.db import shops
 from shopchimp.db.connections import ConnectionRow
 from shopchimp.domain.consent import Policy
+from shopchimp.domain.fields import FieldMap
 from shopchimp.domain.profile import ProfileOptions
 from shopchimp.domain.sms import Gate
 from shopchimp.domain.steps import LiveOptions
@@ -27,5 +28,12 @@ def of(tx: Connection, shop_id: int, connection: ConnectionRow) -> LiveOptions:
         cleaned_to_customer=chosen.cleaned_to_customer,
         # whether the programme is approved was asked when SMS was activated; a later refusal is Mailchimp's own
         sms=Gate(connection.live_since is not None, approved=True, start_date=start, two_way=chosen.sms.two_way),
-        profile=ProfileOptions(chosen.field_map, chosen.tag_rules),
+        profile=ProfileOptions(_usable(chosen.field_map, connection.fitting), chosen.tag_rules),
     )
+
+
+def _usable(field_map: FieldMap, fitting: list[str] | None) -> FieldMap:
+    """Without the merge fields that the audience lacks, or has with a type that refuses the value."""
+    if fitting is None:
+        return field_map
+    return field_map.without({tag for tag, _ in field_map.fields} - set(fitting))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from shopchimp.db import backfills, connections, notes, shops
+from shopchimp.db import backfills, chores, connections, notes, shops
 from shopchimp.db.session import Database
 from shopchimp.domain.consent import Policy
 from shopchimp.domain.fields import DEFAULT_TAG, FieldMap, InvalidFieldMap
@@ -179,6 +179,8 @@ def apply(
     if changed:
         shops.save_settings(tx, shop_id, new)
         notes.add(tx, shop_id, kind="settings", detail={"by": by, "changed": changed})
+    if "field_map" in changed:
+        chores.hurry(tx, shop_id, "audience")  # which looks whether the fields are there and fit
     if changed.keys() & _ABOUT_EVERYBODY and _is_live(tx, shop_id):
         backfills.restart(tx, shop_id, backfills.TAGS, cursor={"everybody": True})
     return after
