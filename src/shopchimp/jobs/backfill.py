@@ -1,4 +1,4 @@
-"""Work that nobody waits for by the second: first syncs, backfills, chores. Threads of its own, beside the wake-ups.
+"""Work that nobody waits for by the second: first syncs, backfills, chores, compliance requests. Threads of its own, beside the wake-ups.
 
 One thread in four of a worker serves it, so that neither it nor live sync can take all of them. The threads ask
 Postgres once a second, which costs nothing and needs no Redis; a wake-up only makes them look at once. That is why
@@ -17,6 +17,7 @@ from shopchimp.jobs import chores, lanes, runs
 from shopchimp.jobs.chores import Doing
 from shopchimp.jobs.lanes import Work
 from shopchimp.runtime import Runtime
+from shopchimp.services import privacy
 
 log = structlog.get_logger()
 
@@ -73,6 +74,7 @@ class Backfill:
     def _round(self) -> bool:
         """A bit of each kind, so that none waits for all of another."""
         worked = chores.drain(self._runtime, self._registry, stop=self._stop, at_most=1)
+        worked += privacy.work(self._runtime.gateways, limit=1)
         worked += runs.drain(self._runtime, stop=self._stop, at_most=1)
         worked += lanes.drain(self._runtime, stop=self._stop, work=self._work, lane=changes.BACKFILL, at_most=SLICES)
         return worked > 0

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from shopchimp.db import changes, chores, connections
 from shopchimp.services import backfills
 
-HOOKS, AUDIENCE, AUDIT = "hooks", "audience", "audit"
+HOOKS, AUDIENCE, AUDIT, RETENTION = "hooks", "audience", "audit", "retention"
 POLL_CUSTOMERS, POLL_CONTACTS = "poll_customers", "poll_contacts"
 DAY = 86_400.0
 
@@ -22,7 +22,8 @@ def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
     connections.go_live(tx, shop_id, contacts=contacts)
     for name in (HOOKS, AUDIENCE, POLL_CUSTOMERS, POLL_CONTACTS):
         chores.ensure(tx, shop_id, name)
-    chores.ensure(tx, shop_id, AUDIT, due_in=DAY)
+    for name in (AUDIT, RETENTION):
+        chores.ensure(tx, shop_id, name, due_in=DAY)
     backfills.start_tags(tx, shop_id)
 
 

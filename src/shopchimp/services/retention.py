@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shopchimp.db import retention
 from shopchimp.db.chores import Chore
+from shopchimp.services import privacy
 from shopchimp.services.gateways import Gateways
 
 DAY = 86_400.0
@@ -17,4 +18,5 @@ def forget_old(gateways: Gateways, shop_id: int, _chore: Chore) -> float:
                 break
     with gateways.database.transaction() as tx:
         retention.forget_figures(tx, shop_id)
+    privacy.tidy(gateways)
     return DAY
