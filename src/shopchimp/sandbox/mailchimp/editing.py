@@ -49,6 +49,7 @@ def edit(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any]:
     - `sms`: `{"status": subscribed|unsubscribed (STOP)|pending|nonsubscribed, "phone"}`
     - `archive`, `forget` (delete permanently)
     - `at`: when it was, for opt-in and opt-out times; not later than now
+    - `when`: only a contact with one of these statuses does it; nobody leaves an audience they are not in
 
     By the contact an unsubscribe is a compliance state and a subscribe ends one. An unknown address is added.
     Instead: `{"settings": {...}}` or `{"sms_programme": approved|pending|none|404}` for the whole account.
@@ -73,6 +74,8 @@ def _edit(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any]:
     compliance, status = values.pop("compliance", None), values.pop("status", None)
     reason = _reason(change, status)
     member = _found(audience, change)
+    if "when" in change and (shown := member.status if member is not None else "absent") not in change["when"]:
+        raise ValueError(f"is {shown}")
     before = glimpse(member) if member is not None else None
     if change.get("confirm"):
         status = _confirmed(member)

@@ -29,6 +29,8 @@ def edit(customers: Customers, change: Mapping[str, Any]) -> Mapping[str, Any]:
     - marketingState, marketingOptInLevel and consent_at (default now), smsMarketingState, smsMarketingOptInLevel and
       sms_consent_at: whatever was chosen before, this is what is shown afterwards; times are seconds or ISO 8601;
     - tags (all of them), tags_add, tags_remove.
+
+    With `"when": [states]` only a customer who shows one of these does it: nobody leaves a list they are not on.
     """
     values = {_ALIASES.get(name, name): value for name, value in change.get("set", {}).items()}
     if unknown := set(values) - _KNOWN:
@@ -38,6 +40,8 @@ def edit(customers: Customers, change: Mapping[str, Any]) -> Mapping[str, Any]:
         if "customer_id" in change or change.get("delete") or change.get("merge_into"):
             raise LookupError("no such customer")
         return durable(customers, create_customer(customers, {"email": change.get("email"), **values}))
+    if "when" in change and (shown := customers.email_consent(customer).state) not in change["when"]:
+        raise ValueError(f"is {shown}")
     if change.get("delete"):
         customers.delete(customer)
         return {"deleted": customer.gid}
