@@ -1,8 +1,8 @@
-"""Work that nobody waits for by the second: first syncs, backfills, chores, compliance requests. Threads of its own, beside the wake-ups.
+"""Work that nobody waits for by the second: first syncs, backfills, chores, compliance requests.
 
-One thread in four of a worker serves it, so that neither it nor live sync can take all of them. The threads ask
-Postgres once a second, which costs nothing and needs no Redis; a wake-up only makes them look at once. That is why
-`shopchimp worker --serve backfill` needs no Celery and no queue of its own.
+It has threads of its own, beside the wake-ups. One thread in four of a worker serves it, so that neither it nor live
+sync can take all of them. The threads ask Postgres once a second, which costs nothing and needs no Redis; a wake-up
+only makes them look at once. That is why `shopchimp worker --serve backfill` needs no Celery and no queue of its own.
 """
 
 from __future__ import annotations

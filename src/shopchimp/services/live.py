@@ -24,7 +24,7 @@ from shopchimp.domain.consent import NO_CUSTOMER
 from shopchimp.domain.errors import Unauthorized
 from shopchimp.domain.records import Sides
 from shopchimp.domain.steps import Hint, LiveOptions
-from shopchimp.services import breaker, live_options, recording, remembering, settings
+from shopchimp.services import breaker, live_options, privacy, recording, remembering, settings
 from shopchimp.services.contact_doors import ContactDoors
 from shopchimp.services.customer_doors import CustomerDoors
 from shopchimp.services.driving import LeaseEnded, Walk, drive
@@ -52,6 +52,9 @@ def work(
     lost: threading.Event | None = None,
 ) -> Worked:
     """Look at these people and record what came of it, all but the troubles."""
+    claimed = _living(gateways, shop_id, claimed, token=token)
+    if not claimed:
+        return Worked()
     slice_ = _open(gateways, shop_id, claimed, token=token, slots=slots, lost=lost)
     with closing(slice_.contacts):
         drive(slice_.walks, slice_.options, slice_.doings())
@@ -68,6 +71,14 @@ def work(
         recording.record(tx, shop_id, ended, context)
     troubles = {walk.key: walk.error for walk in slice_.walks if walk.error is not None}
     return Worked(len(ended), troubles)
+
+
+def _living(gateways: Gateways, shop_id: int, claimed: Sequence[Claimed], *, token: UUID) -> Sequence[Claimed]:
+    """Without who was erased lately: nothing that still speaks of them may bring them back (invariant 11)."""
+    with gateways.database.transaction() as tx:
+        living = set(privacy.living(tx, gateways.vault, shop_id, [each.key for each in claimed]))
+        changes.finish(tx, shop_id, token, [(each.key, each.version) for each in claimed if each.key not in living])
+    return [each for each in claimed if each.key in living]
 
 
 def _open(
