@@ -33,11 +33,14 @@ class Elsewhere:
 
 def elsewhere(person: Person, sides: Sides) -> Elsewhere | None:
     """Whether the customer belongs to another address, and what follows. None: this is the right place."""
+    gone = sides.gone_to
     if sides.owner is not None and sides.owner != person.key:
         # we know this customer under another address: that one is looked at first, and takes its contact along
         customer_id = sides.customer.id if sides.customer else None
-        return Elsewhere(follow=((sides.owner, customer_id),))
-    gone = sides.gone_to
+        follow: tuple[tuple[str, int | None], ...] = ((sides.owner, customer_id),)
+        if gone is not None and not gone.key.startswith("customer:"):  # who had this address before us, and moved on
+            follow = (*follow, (gone.key, gone.id))
+        return Elsewhere(follow)
     if gone is None:
         return None
     if gone.key.startswith("customer:"):  # has no address at all now
@@ -51,7 +54,7 @@ def elsewhere(person: Person, sides: Sides) -> Elsewhere | None:
         and contact.consent.status in _GOES_ALONG
         and is_deliverable_looking(gone.email or "")
     )
-    follow: tuple[tuple[str, int | None], ...] = ((gone.key, gone.id),)
+    follow = ((gone.key, gone.id),)
     if sides.customer is not None:  # somebody else has this address now
         follow = (*follow, (person.key, sides.customer.id))
     return Elsewhere(follow, gone.key, (gone.email or "").strip(), gone.id, moves)
