@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from sweep_ground import do, marked
 
 from shopchimp.db.audits import Audit
-from shopchimp.services import audit
+from shopchimp.services import audit, comparing
+from shopchimp.services.sync_runs import StartRefused
 from stage import Stage, stage
+
+# The issue's 100,000 are for an idle machine (set the variable); the work per person is the same.
+PEOPLE = os.environ.get("SHOPCHIMP_AUDIT_PEOPLE", "20000")
 
 
 @pytest.fixture
@@ -152,3 +159,69 @@ def unlike(played: Stage, injected: dict[str, list[dict[str, Any]]]) -> list[str
     wrong += [key for key in of["fields_to_contact"] if mailchimp[key]["merge_fields"]["FNAME"] != "Changed"]
     wrong += [key for key in of["consent_to_customer"] if shopify[key]["marketingState"] != "UNSUBSCRIBED"]
     return wrong
+
+
+@pytest.mark.timeout(1200)
+def test_a_great_many_people_in_sync_cost_no_write(database_url: str) -> None:
+    """Read whole and compared, found equal or explained; nobody is marked, neither side is written to."""
+    with stage(database_url, "--people", PEOPLE, "--no-write-log") as played:
+        played.first_sync()
+        settle(played)
+        before = played.sandbox.state("mailchimp"), played.sandbox.state("shopify")
+        begin(played)
+        found = work(played, "done")
+        assert found.counts["customers_read"] == int(PEOPLE)
+        assert found.counts["pairs"] >= int(PEOPLE)
+        assert closes(found)
+        assert (found.counts["found"], found.counts.get("news", 0), found.counts.get("in_flight", 0)) == (0, 0, 0)
+        assert marked(played) == {}
+        assert (played.sandbox.state("mailchimp"), played.sandbox.state("shopify")) == before
+
+
+def test_an_audit_that_is_killed_anywhere_goes_on_and_counts_nobody_twice(
+    played: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing, "BLOCK", 50)
+    begin(played)
+    keep, calls = Audit.keep, iter(range(10_000))
+
+    def dies_often(self: Audit, *args: Any) -> None:
+        keep(self, *args)
+        if next(calls) % 3 == 1:
+            raise Killed  # in the transaction: nothing of it is stored
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Audit, "keep", dies_often)
+        for _ in range(40):
+            with suppress(Killed):
+                do(played, audit.step, "audit")
+    found = work(played, "done")
+    assert next(calls) > 10
+    assert closes(found)
+    assert found.counts["customers_read"] == 400
+    assert found.counts["pairs"] == len(played.rows("select 1 from people"))
+    assert found.counts["left"] == found.counts["found"] == 0
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_live_change_that_waits_is_in_flight_and_no_drift(played: Stage) -> None:
+    query = "select key from people where customer_state = 'SUBSCRIBED' and contact_status = 'subscribed' limit 1"
+    (email,) = (row["key"] for row in played.rows(query))
+    played.sandbox.edit("shopify", email, set={"marketingState": "UNSUBSCRIBED"})
+    played.mark(email)
+    begin(played)
+    found = work(played, "done")
+    assert (found.counts["in_flight"], found.counts["found"]) == (1, 0)
+    assert closes(found)
+
+
+def test_one_audit_at_a_time_and_none_before_live_sync(played: Stage) -> None:
+    assert begin(played) == begin(played)
+    with played.database.transaction() as tx:
+        tx.execute(text("update connections set live_since = null"))
+        tx.execute(text("update audits set finished_at = now()"))
+    with pytest.raises(StartRefused):
+        begin(played)
