@@ -41,10 +41,18 @@ def ensure(
     tx.execute(query, {"shop": shop_id, "name": name, "due_in": due_in, "cursor": words})
 
 
-def hurry(tx: Connection, shop_id: int, name: str) -> None:
-    """Let it be due now (the merchant asked for it). One that is being done right now is left alone."""
-    query = text("update chores set due_at = now() where shop_id = :shop and name = :name and token is null")
-    tx.execute(query, {"shop": shop_id, "name": name})
+def hurry(tx: Connection, shop_id: int, name: str) -> bool:
+    """Let it be due now (the merchant asked for it), and say whether there is such a chore.
+
+    One that is being done right now is left alone.
+    """
+    query = text(
+        """
+        update chores set due_at = case when token is null then now() else due_at end
+        where shop_id = :shop and name = :name
+        """
+    )
+    return tx.execute(query, {"shop": shop_id, "name": name}).rowcount > 0
 
 
 def claim(tx: Connection, *, names: Iterable[str], token: UUID, lease: float) -> Chore | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -28,6 +29,8 @@ class Person:
     reason: str | None
     seen_at: datetime
     synced_at: datetime | None
+    tags: list[str] | None = None
+    sms: dict[str, Any] | None = None
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Person))
@@ -46,6 +49,13 @@ def by_key(tx: Connection, shop_id: int, key: str) -> Person | None:
 def by_customer(tx: Connection, shop_id: int, customer_id: int) -> Person | None:
     """The person of a Shopify customer (of several rows, the one that is synced: it has the lowest id)."""
     return _one(tx, "customer_id = :customer", {"shop": shop_id, "customer": customer_id})
+
+
+def by_keys(tx: Connection, shop_id: int, keys: Sequence[str]) -> dict[str, Person]:
+    """Those of these people whom we keep, by key."""
+    query = text(f"select key, {_COLUMNS} from people where shop_id = :shop and key = any(:keys)")
+    rows = [dict(row._mapping) for row in tx.execute(query, {"shop": shop_id, "keys": list(keys)})]
+    return {row.pop("key"): Person(**row) for row in rows}
 
 
 def page(tx: Connection, shop_id: int, *, result: str = "", after: int = 0, limit: int = 50) -> list[Person]:

@@ -65,6 +65,7 @@ CAUSES: dict[str, Cause] = {
     "sh_shop_gone": _act("The store doesn't answer to this name any more", "Reinstall shopchimp from Shopify."),
     "sh_customer_gone": _neutral("The customer was deleted in Shopify", "Nothing to do."),
     "sh_rejected": _act("Shopify refused this change", "Shopify's own words are under technical details."),
+    "sh_too_early": _passing("Shopify's clock is behind ours"),
     "sh_slow_down": _passing("Shopify asked us to slow down"),
     "sh_bulk_busy": _passing("Shopify is busy with other exports of this store"),
     "sh_bulk_failed": _passing("Shopify couldn't finish the export of customers"),
@@ -148,6 +149,11 @@ CAUSES: dict[str, Cause] = {
         "Another customer has this phone number", "Shopify allows a number once. Remove one of them."
     ),
     "sh_field_value": _act("Shopify refused a value", "Correct it on the contact in Mailchimp."),
+    "bounced": _neutral("Mail to this address bounces", "By your settings Shopify is left as it is."),
+    "dropped": _neutral("You dropped this opt-in", "It was held as unusual and isn't tried again without a newer one."),
+    "many_changes": _act("Many opt-ins within an hour", "They are held until you let them go or drop them."),
+    "same_time": _act("Many opt-ins at the same second", "They are held until you let them go or drop them."),
+    "many_opt_outs": _act("Many opt-outs within an hour", "They were synced. Look where they came from."),
     "internal": _act("Something went wrong on our side", "We've been told. The reference is in the log."),
 }
 

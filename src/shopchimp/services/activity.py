@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -58,18 +59,25 @@ def time_zone(name: str) -> ZoneInfo:
 
 def what(activity: Activity) -> str:
     """What a line is about, in a few words without an address."""
-    detail = activity.detail
-    if activity.kind in {"contact", "consent"}:
-        return "Profile" if activity.kind == "contact" else _consent(activity)
-    if activity.kind == "settings":
-        names = ", ".join(_NAMES.get(name, name) for name in detail.get("changed", {}))
-        by = detail.get("by")
-        return f"Settings changed{f' by {by}' if by else ''}{f': {names}' if names else ''}"
-    if activity.kind == "connection":
-        return _connection(activity)
-    if activity.kind == "privacy":
-        return "Personal data asked for" if "data_request" in detail else "Personal data erased"
-    return next((f"First sync {said}" for event, said in _EVENTS.items() if detail.get(event)), "First sync")
+    if (named := _WHAT.get(activity.kind)) is not None:
+        return named(activity)
+    return next((f"First sync {said}" for event, said in _EVENTS.items() if activity.detail.get(event)), "First sync")
+
+
+def before_after(activity: Activity) -> tuple[str, str] | None:
+    """Consent before and after, in words; None where a line is about something else."""
+    before, after = activity.detail.get("before"), activity.detail.get("after")
+    if activity.kind not in {"consent", "sms"} or not isinstance(after, str):
+        return None
+    if activity.kind == "sms":
+        named: Callable[[str], str] = _sms_word
+    else:
+        named = words.customer_state if activity.direction == "to_shopify" else words.contact_status
+    return (named(before) if isinstance(before, str) else "", named(after))
+
+
+def _sms_word(state: str) -> str:
+    return words.SMS_STATES.get(state, state)
 
 
 _NAMES = {
@@ -77,6 +85,15 @@ _NAMES = {
     "sync_non_subscribed": "new customers",
     "tag": "tag",
     "field_map": "fields",
+    "two_way": "fields both ways",
+    "tags": "customers' tags",
+    "chosen_tags": "chosen tags",
+    "create_customers": "Create New Customers",
+    "create_customers_since": "Create New Customers since",
+    "cleaned_to_customer": "bounced contacts",
+    "erase_contacts": "erasure",
+    "sms": "SMS",
+    "breaker": "circuit breaker",
 }
 _EVENTS = {
     "started": "started",
@@ -90,11 +107,57 @@ _EVENTS = {
 
 
 def _consent(activity: Activity) -> str:
-    before, after = activity.detail.get("before"), activity.detail.get("after")
-    named = words.customer_state if activity.direction == "to_shopify" else words.contact_status
-    if isinstance(before, str) and isinstance(after, str):
-        return f"Consent: {named(before)} → {named(after)}"
-    return f"Consent: {named(after)}" if isinstance(after, str) else "Consent"
+    said = before_after(activity)
+    title = "SMS consent" if activity.kind == "sms" else "Consent"
+    if said is None:
+        return title
+    return f"{title}: {said[0]} → {said[1]}" if said[0] else f"{title}: {said[1]}"
+
+
+def _contact(activity: Activity) -> str:
+    return "New contact" if activity.detail.get("action") == "create" else "Profile"
+
+
+def _customer(activity: Activity) -> str:
+    return "New customer" if activity.detail.get("action") == "create" else "Customer's fields"
+
+
+def _tags(activity: Activity) -> str:
+    detail = activity.detail
+    added = [f"+{tag}" for tag in detail.get("tags_added", ())]
+    removed = [f"−{tag}" for tag in detail.get("tags_removed", ())]
+    return f"Tags: {', '.join(added + removed)}" if added or removed else "Tags"
+
+
+def _identity(activity: Activity) -> str:
+    return "Contact moved to the new address" if activity.detail.get("action") == "move" else "Address changed"
+
+
+def _settings(activity: Activity) -> str:
+    names = ", ".join(_NAMES.get(name, name) for name in activity.detail.get("changed", {}))
+    by = activity.detail.get("by")
+    return f"Settings changed{f' by {by}' if by else ''}{f': {names}' if names else ''}"
+
+
+def _breaker(activity: Activity) -> str:
+    detail = activity.detail
+    said = {"let_go": "let go", "drop": "dropped", "seen": "noted"}.get(detail.get("decision", ""))
+    if said is None:
+        return "Circuit breaker: needs you"
+    by = f" by {detail['by']}" if detail.get("by") else ""
+    people = int(detail.get("people", 0))
+    number = f", {people:,} {'person' if people == 1 else 'people'}" if people else ""
+    return f"Circuit breaker: {said}{by}{number}"
+
+
+def _privacy(activity: Activity) -> str:
+    detail = activity.detail
+    if detail.get("data_request"):
+        return "A customer asked for their data"
+    if not detail.get("erased"):
+        return "Privacy request"
+    contact = {"erased": ", contact erased in Mailchimp", "stopped": ", contact kept in Mailchimp"}
+    return f"A customer was erased{contact.get(str(detail.get('contact')), '')}"
 
 
 def _connection(activity: Activity) -> str:
@@ -105,7 +168,23 @@ def _connection(activity: Activity) -> str:
         return "Installed in Shopify" if detail["installed"] else "Uninstalled from Shopify"
     if "connected" in detail:
         return f"Mailchimp connected: {detail.get('account', '')}" if detail["connected"] else "Mailchimp disconnected"
-    return "Connection"
+    if detail.get("needs_you"):
+        return "The connection needs you"
+    return "The connection fails" if detail.get("failing") else "Connection"
+
+
+_WHAT = {
+    "contact": _contact,
+    "consent": _consent,
+    "sms": _consent,
+    "customer": _customer,
+    "tags": _tags,
+    "identity": _identity,
+    "settings": _settings,
+    "connection": _connection,
+    "breaker": _breaker,
+    "privacy": _privacy,
+}
 
 
 def reason(activity: Activity) -> Cause | None:

@@ -14,7 +14,7 @@ from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.causes import cause
-from shopchimp.services import words
+from shopchimp.services import activity, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _done(found: Person, lines: list[Activity], runs: dict[Any, Run]) -> Iterato
         if run is not None and run.id not in named:
             named.add(run.id)
             yield Step(run.started_at, "shopchimp", "First sync started", _policy(run))
-        if line.kind not in {"consent", "contact"}:
+        if line.kind not in {"consent", "contact", "customer", "tags", "sms", "identity"}:
             continue
         if line.kind == "consent" and line.rule:
             yield Step(line.at, "shopchimp", f"Rule {line.rule}", words.rule_text(line.rule), line.rule)
@@ -156,21 +156,21 @@ def _answer(line: Activity) -> str:
             return f"{_side(line)} refused the write"
         case "skipped":
             return "Left as it was"
+        case "held":
+            return "Held until you decide"
         case _:
             return "Noted"
 
 
 def _about(line: Activity) -> str:
     detail = line.detail
-    parts = []
-    if line.kind == "consent" and isinstance(detail.get("after"), str):
-        named = words.customer_state if line.direction == "to_shopify" else words.contact_status
-        before = f"{named(detail['before'])} → " if isinstance(detail.get("before"), str) else ""
-        parts.append(f"Consent: {before}{named(detail['after'])}.")
+    parts = [f"{activity.what(line)}."] if line.kind != "contact" else []
     if fields := detail.get("fields"):
         parts.append(f"Fields: {', '.join(map(str, fields))}.")
     if consent_at := _time(detail.get("consent_at")):
         parts.append(f"Time sent with the consent: {consent_at:%-d %B %Y, %H:%M} UTC.")
+    if told_by := detail.get("told_by"):
+        parts.append(f"Told by: {words.told_by(told_by)}.")
     if line.cause:
         parts.append(f"{cause(line.cause).title}. {cause(line.cause).explanation}")
     if said := detail.get("words"):

@@ -20,8 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shopchimp.domain.causes import cause
 from shopchimp.domain.errors import PlatformError, RateLimited, Unavailable
+from shopchimp.services.breaker import NothingHeld
 from shopchimp.services.connection import ConnectRefused
 from shopchimp.services.settings import InvalidSettings
+from shopchimp.services.sms import SmsRefused
 from shopchimp.services.sync_runs import StartRefused
 from shopchimp.shopify.domains import shop_domain
 from shopchimp.web import deps, render
@@ -43,6 +45,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(InvalidSettings, _invalid_settings)
     app.add_exception_handler(StartRefused, _refused)
     app.add_exception_handler(ConnectRefused, _refused)
+    app.add_exception_handler(SmsRefused, _refused)
+    app.add_exception_handler(NothingHeld, _nothing_held)
     app.add_exception_handler(PlatformError, _platform)
     for away in (InterfaceError, OperationalError, PoolTimeout):
         app.add_exception_handler(away, _database_away)
@@ -120,10 +124,15 @@ def _invalid_settings(request: Request, error: Exception) -> Response:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, (StartRefused, ConnectRefused))  # noqa: S101
+    assert isinstance(error, (StartRefused, ConnectRefused, SmsRefused))  # noqa: S101
     if error.code == "not_found":
         return _http(request, HTTPException(404))
     return _answer(request, 409, error.code, error.message, "Nothing was changed.")
+
+
+def _nothing_held(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    title = "This isn't asked (any more)"
+    return _answer(request, 409, "nothing_held", title, "Nothing was changed.")
 
 
 def _platform(request: Request, error: Exception) -> Response:

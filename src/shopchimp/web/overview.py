@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from shopchimp.services import overview, progress
+from shopchimp.services import live_status, overview, progress
 from shopchimp.web import deps, render
 from shopchimp.web.deps import PageVisitor
 
@@ -20,7 +20,8 @@ def home(request: Request, visitor: PageVisitor) -> Response:
     if found.step != "done" or found.run is None:
         return RedirectResponse(setup_address(found), 303)
     measured = progress.progress(database, visitor.shop_id, found.run.id)
-    return render.page(request, visitor, "overview.html", section="overview", found=found, progress=measured)
+    live = live_status.live(database, visitor.shop_id)
+    return render.page(request, visitor, "overview.html", section="overview", found=found, progress=measured, live=live)
 
 
 def setup_address(found: overview.Overview) -> str:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from typing import Annotated
 from uuid import UUID
 
-import jwt
 from fastapi import APIRouter, Form, HTTPException, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from shopchimp.domain.consent import Policy
 from shopchimp.jobs.wake import wake
 from shopchimp.services import connection, overview, preview, progress, settings, sync_runs
 from shopchimp.services.preview import Preview
 from shopchimp.services.sync_runs import StartRefused
-from shopchimp.web import deps, render
+from shopchimp.web import deps, downloads, render
 from shopchimp.web.deps import PageVisitor, Visitor
 
 router = APIRouter(include_in_schema=False, prefix="/setup/preview")
-downloads = APIRouter(include_in_schema=False)
-TICKET_SECONDS = 60
 
 
 @router.get("")
@@ -92,21 +87,13 @@ def choose_policy(
 def export(request: Request, visitor: PageVisitor, run_id: UUID) -> Response:
     """A link to the CSV that holds for a minute: a download can't carry the session token (ux.md 1.3)."""
     _preview(request, visitor, run_id)
-    claims = {"run": str(run_id), "shop": visitor.shop_id, "exp": int(time.time()) + TICKET_SECONDS}
-    address = f"/downloads/{jwt.encode(claims, _ticket_key(request), algorithm='HS256')}"
-    if deps.FRAGMENT_HEADER in request.headers:
-        return JSONResponse({"download": address})
-    return RedirectResponse(address, 303)
+    return downloads.offer(request, visitor.shop_id, "preview", run_id)
 
 
-@downloads.get("/downloads/{ticket}")
-def download(request: Request, ticket: str) -> Response:
-    """The CSV itself, for whoever holds the ticket within its minute."""
-    try:
-        claims = jwt.decode(ticket, _ticket_key(request), algorithms=["HS256"], options={"require": ["exp"]})
-    except jwt.PyJWTError:
-        raise HTTPException(404) from None
-    return csv_response(request, int(claims["shop"]), UUID(claims["run"]))
+@downloads.kind("preview")
+def download(request: Request, shop_id: int, run_id: str) -> Response:
+    """The CSV itself."""
+    return csv_response(request, shop_id, UUID(run_id))
 
 
 def csv_response(request: Request, shop_id: int, run_id: UUID) -> Response:
@@ -156,9 +143,3 @@ def _preview(request: Request, visitor: Visitor, run_id: UUID) -> Preview:
     if found is None:
         raise HTTPException(404)
     return found
-
-
-def _ticket_key(request: Request) -> str:
-    """Derived, so that a ticket is never good for anything that the app's secret itself signs."""
-    secret = deps.gateways(request).shopify_app.secrets[0]
-    return hashlib.sha256(f"download-ticket:{secret}".encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -84,6 +84,37 @@ def when(context: Context, value: datetime | None) -> Markup | str:
     return _time(value, local, shown)
 
 
+def moment(value: object) -> datetime | None:
+    """A time as the log keeps it."""
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+@pass_context
+def soon(context: Context, value: datetime) -> Markup | str:
+    """When something is tried next: "in 4 minutes", or "any moment"."""
+    left = value - datetime.now(UTC)
+    if left < timedelta(seconds=10):
+        return "any moment"
+    shown = format_timedelta(left, add_direction=True, locale=LOCALE)
+    return _time(value, value.astimezone(context["zone"]), shown)
+
+
+def took(milliseconds: float) -> str:
+    """How long a change took: "0.8 s", "12 s", "3 minutes"."""
+    seconds = milliseconds / 1000
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    return duration(seconds)
+
+
+def calendar_day(value: date) -> str:
+    """A day that is no moment: a start date."""
+    return format_date(value, "d MMM y", locale=LOCALE)
+
+
 @pass_context
 def day(context: Context, value: datetime | None) -> Markup | str:
     """The day in the shop's zone."""
@@ -129,9 +160,11 @@ def _environment() -> Environment:
     made.filters.update(
         number=number, when=when, day=day, clock=clock, duration=duration, plural=plural, masked=words.masked
     )
+    made.filters.update(soon=soon, took=took, date=calendar_day, sms_said=words.sms_said)
     made.filters.update(customer_state=words.customer_state, contact_status=words.contact_status)
     made.filters.update(rule_text=words.rule_text, cause=cause, spoken=progress.spoken)
-    made.filters.update(what=activity.what, reason=activity.reason, why=preview.why)
+    made.filters.update(what=activity.what, before_after=activity.before_after, told_by=words.told_by, moment=moment)
+    made.filters.update(reason=activity.reason, why=preview.why)
     made.globals.update(asset=assets.address, words=words, now=lambda: datetime.now(UTC))
     return made
 

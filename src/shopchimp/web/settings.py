@@ -1,4 +1,4 @@
-"""Settings: the connection, what is synced and how, and the way out."""
+"""Settings: the connection, what is synced and how, when to stop and ask, and the way out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from shopchimp.domain.fields import Source
 from shopchimp.services import connection, settings
 from shopchimp.services.connection import ConnectRefused
 from shopchimp.services.settings import InvalidSettings, ShopSettings
@@ -20,9 +19,7 @@ router = APIRouter(include_in_schema=False, prefix="/settings")
 @router.get("")
 def show(request: Request, visitor: PageVisitor, saved: str = "") -> Response:
     """The settings as they are."""
-    with deps.database(request).transaction() as tx:
-        chosen = settings.get(tx, visitor.shop_id)
-    return _page(request, visitor, _form_of(chosen), saved=saved == "1")
+    return _page(request, visitor, _form_of(chosen(request, visitor)), saved=saved == "1")
 
 
 @router.post("")
@@ -32,23 +29,41 @@ def save(
     *,
     customers: Annotated[str, Form()] = "all",
     conflict_policy: Annotated[str, Form()] = "",
-    tag: Annotated[str, Form()] = "",
-    field: Annotated[list[str] | None, Form()] = None,
+    cleaned: Annotated[str, Form()] = "",
+    erase: Annotated[str, Form()] = "",
+    breaker: Annotated[str, Form()] = "",
+    share: Annotated[str, Form()] = "2",
+    least: Annotated[str, Form()] = "50",
 ) -> Response:
-    """Save all of the form or nothing of it. `field` holds a merge tag for each source, in the order of `Source`."""
-    tags = dict(zip(Source, field or [], strict=False))
-    form = {"customers": customers, "conflict_policy": conflict_policy, "tag": tag, "tags": tags}
+    """Save all of the form or nothing of it."""
+    form = {
+        "customers": customers,
+        "conflict_policy": conflict_policy,
+        "cleaned": cleaned == "yes",
+        "erase": erase == "yes",
+        "breaker": breaker == "yes",
+        "share": share,
+        "least": least,
+    }
     try:
         changes = {
             "sync_non_subscribed": customers != "subscribed",
             "conflict_policy": conflict_policy or None,
-            "tag": tag,
-            "field_map": _field_map(tags),
+            "cleaned_to_customer": form["cleaned"],
+            "erase_contacts": form["erase"],
+            "breaker": {"on": form["breaker"], "share": _percent(share), "least": _people(least)},
         }
         settings.change(deps.database(request), visitor.shop_id, changes, by=visitor.user)
     except InvalidSettings as invalid:
         return _page(request, visitor, form, errors=invalid.errors, status=422)
     return RedirectResponse("/settings?saved=1", 303)
+
+
+@router.post("/create-customers")
+def create_customers(request: Request, visitor: PageVisitor, active: Annotated[str, Form()] = "") -> Response:
+    """Activate or Deactivate "Create New Customers" (S60, S61)."""
+    settings.change(deps.database(request), visitor.shop_id, {"create_customers": active == "yes"}, by=visitor.user)
+    return RedirectResponse("/settings?saved=1#create", 303)
 
 
 @router.get("/disconnect")
@@ -68,6 +83,12 @@ def disconnect(request: Request, visitor: PageVisitor, confirm_name: Annotated[s
     return render.page(request, visitor, "disconnected.html", section="settings", removed=removed)
 
 
+def chosen(request: Request, visitor: Visitor) -> ShopSettings:
+    """The shop's settings now."""
+    with deps.database(request).transaction() as tx:
+        return settings.get(tx, visitor.shop_id)
+
+
 def _disconnect(request: Request, visitor: Visitor, *, error: str = "", typed: str = "", status: int = 200) -> Response:
     current = connection.status(deps.database(request), visitor.shop_id)
     if current is None:
@@ -76,24 +97,28 @@ def _disconnect(request: Request, visitor: Visitor, *, error: str = "", typed: s
     return render.page(request, visitor, "disconnect.html", status=status, section="settings", **values)
 
 
-def _field_map(typed: dict[Source, str]) -> dict[str, str]:
-    """The form's merge tags as a map: none where a field isn't sent, several with commas between them."""
-    chosen = [(tag.strip().upper(), source.value) for source, tags in typed.items() for tag in tags.split(",")]
-    chosen = [(tag, source) for tag, source in chosen if tag]
-    if len({tag for tag, _ in chosen}) < len(chosen):
-        raise InvalidSettings({"field_map": "Two customer fields can't go into the same merge field."})
-    return dict(chosen)
+def _percent(typed: str) -> float:
+    try:
+        return float(typed.replace(",", ".").removesuffix("%")) / 100
+    except ValueError:
+        raise InvalidSettings({"share": "Type a percentage, for example 2."}) from None
+
+
+def _people(typed: str) -> int:
+    if not (typed.strip().isascii() and typed.strip().isdigit()):
+        raise InvalidSettings({"least": "Type a number of people, for example 50."})
+    return int(typed)
 
 
 def _form_of(chosen: ShopSettings) -> dict[str, Any]:
-    tags: dict[str, list[str]] = {}
-    for tag, source in chosen.field_map.to_json().items():
-        tags.setdefault(source, []).append(tag)
     return {
         "customers": "all" if chosen.sync_non_subscribed else "subscribed",
         "conflict_policy": chosen.conflict_policy or "",
-        "tag": chosen.tag,
-        "tags": {source: ", ".join(tags.get(source.value, ())) for source in Source},
+        "cleaned": chosen.cleaned_to_customer,
+        "erase": chosen.erase_contacts,
+        "breaker": chosen.breaker.on,
+        "share": f"{chosen.breaker.share * 100:g}",
+        "least": str(chosen.breaker.least),
     }
 
 
@@ -106,6 +131,11 @@ def _page(
     saved: bool = False,
     status: int = 200,
 ) -> Response:
-    current = connection.status(deps.database(request), visitor.shop_id)
-    values = {"connection": current, "form": form, "errors": errors or {}, "saved": saved, "sources": tuple(Source)}
+    values = {
+        "connection": connection.status(deps.database(request), visitor.shop_id),
+        "settings": chosen(request, visitor),
+        "form": form,
+        "errors": errors or {},
+        "saved": saved,
+    }
     return render.page(request, visitor, "settings.html", status=status, section="settings", **values)

@@ -15,9 +15,21 @@ from shopchimp.web.api import models
 from shopchimp.web.deps import ApiVisitor
 
 router = APIRouter(prefix="/api/v1/activity", tags=["activity"])
-Kind = Literal["contact", "consent", "run", "settings", "connection"]
+Kind = Literal[
+    "contact",
+    "consent",
+    "customer",
+    "tags",
+    "sms",
+    "identity",
+    "breaker",
+    "privacy",
+    "run",
+    "settings",
+    "connection",
+]
 Direction = Literal["to_mailchimp", "to_shopify", "none"]
-Result = Literal["synced", "skipped", "failed", "info"]
+Result = Literal["synced", "skipped", "failed", "held", "info"]
 
 
 @router.get("", operation_id="listActivity")

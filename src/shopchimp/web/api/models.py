@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -94,11 +94,35 @@ class ChooseAudience(Asked):
     audience_id: Annotated[str, Field(min_length=1, max_length=64)]
 
 
+class SmsSettings(Answer):
+    active: bool
+    start_date: date | None
+    two_way: bool
+
+
+class BreakerSettings(Asked):
+    on: bool = True
+    share: Annotated[float, Field(gt=0, le=1, description="Of the audience, within an hour")] = 0.02
+    least: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+
+
+TagChoice = Literal["all", "none", "chosen"]
+
+
 class Settings(Answer):
     conflict_policy: Policy | None
     sync_non_subscribed: bool
     tag: str
     field_map: Annotated[dict[str, str], Field(description="Merge tag: customer field")]
+    two_way: Annotated[list[str], Field(description="Merge tags whose changes in Mailchimp go to the customer")]
+    tags: TagChoice
+    chosen_tags: list[str]
+    create_customers: bool
+    create_customers_since: datetime | None
+    cleaned_to_customer: bool
+    erase_contacts: bool
+    sms: Annotated[SmsSettings, Field(description="Changed by its own operations")]
+    breaker: BreakerSettings
 
 
 class ChangeSettings(Asked):
@@ -106,6 +130,13 @@ class ChangeSettings(Asked):
     sync_non_subscribed: bool = True
     tag: Annotated[str, Field(max_length=100)] = ""
     field_map: dict[str, str | None] = Field(default_factory=dict)
+    two_way: list[str] = Field(default_factory=list)
+    tags: TagChoice = "all"
+    chosen_tags: list[str] = Field(default_factory=list)
+    create_customers: Annotated[bool, Field(description="Create New Customers; counts from its activation")] = False
+    cleaned_to_customer: bool = True
+    erase_contacts: bool = False
+    breaker: BreakerSettings = BreakerSettings()
 
 
 class Trouble(Answer):
@@ -243,6 +274,18 @@ class SearchPeople(Asked):
     email: Annotated[str, Field(min_length=1, max_length=320)]
 
 
+class Sms(Answer):
+    """What both sides said last about texts."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: str | None = None
+    contact: str | None = None
+    phone: str | None = None
+    at: datetime | None = None
+    held: Annotated[str | None, Field(description="Why the two sides differ: a cause")] = None
+
+
 class Person(Answer):
     id: int
     email: str | None
@@ -260,6 +303,8 @@ class Person(Answer):
     reason: str | None
     seen_at: datetime
     synced_at: datetime | None
+    tags: Annotated[list[str] | None, Field(description="Tags of the customer that the contact carries")]
+    sms: Sms | None
 
 
 class PeopleFound(Answer):

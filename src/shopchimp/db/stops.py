@@ -1,0 +1,119 @@
+"""Changes that stopped or have trouble, with the people they are about, as the merchant's pages show them.
+
+A change is named by a hash of its key, never by the key: keys are addresses, and addresses belong in no URL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+ITEM = "left(encode(sha256(convert_to(c.key, 'UTF8')), 'hex'), 32)"
+_TROUBLED = "(c.state = 'parked' or (c.state = 'waiting' and c.cause is not null and c.cause <> 'moved'))"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Changes with the same trouble. `words` is what the platform said most often; `next_at` the soonest next try."""
+
+    state: str
+    cause: str
+    count: int
+    since: datetime
+    next_at: datetime
+    words: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One change and the person it is about, as far as we know them. `detail` is the platform's own words."""
+
+    item: str
+    state: str
+    cause: str
+    detail: str | None
+    source: str
+    attempts: int
+    marked_at: datetime
+    due_at: datetime
+    person_id: int | None
+    name: str | None
+    email: str | None
+    customer_id: int | None
+    customer_state: str | None
+    contact_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How much waits, and since when the longest-waiting change is due."""
+
+    waiting: int
+    retrying: int
+    parked: int
+    held: int
+    due_since: datetime | None
+
+
+_COLUMNS = {
+    "item": ITEM,
+    "cause": "coalesce(c.cause, 'internal')",
+    "person_id": "p.id",
+    "name": "p.name",
+    "email": "p.email",
+    "customer_id": "coalesce(p.customer_id, c.customer_id)",
+    "customer_state": "p.customer_state",
+    "contact_status": "p.contact_status",
+}
+_SELECT = ", ".join(f"{_COLUMNS.get(field.name, f'c.{field.name}')} as {field.name}" for field in fields(Item))
+
+
+def groups(tx: Connection, shop_id: int) -> list[Group]:
+    """What stopped or has trouble, by cause, the most first; what the merchant must mend before what passes."""
+    query = text(
+        f"""
+        select c.state, coalesce(c.cause, 'internal') as cause, count(*) as count, min(c.marked_at) as since,
+            min(c.due_at) as next_at, mode() within group (order by nullif(c.detail, '')) as words
+        from changes c where c.shop_id = :shop and {_TROUBLED} group by 1, 2 order by 1, 3 desc, 2
+        """
+    )
+    return [Group(**row._mapping) for row in tx.execute(query, {"shop": shop_id})]
+
+
+def items(
+    tx: Connection, shop_id: int, *, state: str, cause: str | None = None, after: str = "", limit: int = 50
+) -> list[Item]:
+    """A page of people whose change stopped in this state, in an order that says nothing about them."""
+    query = text(
+        f"""
+        select {_SELECT} from changes c left join people p on p.shop_id = c.shop_id and p.key = c.key
+        where c.shop_id = :shop and c.state = :state and (c.state <> 'waiting' or {_TROUBLED})
+            and (cast(:cause as text) is null or coalesce(c.cause, 'internal') = :cause) and {ITEM} > :after
+        order by 1 limit :limit
+        """
+    )
+    values = {"shop": shop_id, "state": state, "cause": cause, "after": after, "limit": limit}
+    return [Item(**row._mapping) for row in tx.execute(query, values)]
+
+
+def keys_of(tx: Connection, shop_id: int, names: list[str]) -> list[str]:
+    """The keys of these parked changes of this shop."""
+    query = text(f"select c.key from changes c where c.shop_id = :shop and c.state = 'parked' and {ITEM} = any(:names)")
+    return list(tx.execute(query, {"shop": shop_id, "names": names}).scalars())
+
+
+def queue(tx: Connection, shop_id: int) -> Queue:
+    """How much there is to do, and what stopped."""
+    query = text(
+        f"""
+        select count(*) filter (where c.state = 'waiting') as waiting,
+            count(*) filter (where c.state = 'waiting' and {_TROUBLED}) as retrying,
+            count(*) filter (where c.state = 'parked') as parked,
+            count(*) filter (where c.state = 'held') as held,
+            min(c.due_at) filter (where c.state = 'waiting' and c.due_at <= now() and c.token is null) as due_since
+        from changes c where c.shop_id = :shop
+        """
+    )
+    return Queue(**tx.execute(query, {"shop": shop_id}).one()._mapping)
