@@ -179,7 +179,8 @@ def _phases(run: Run, sides: Mapping[str, SideProgress]) -> list[PhaseProgress]:
         state = _reading_state(name, run) if name in READING else _writing_state(run, done, total)
         found.append(PhaseProgress(name, words.PHASE_TITLES[name], state, done, total))
     later = [PhaseProgress(name, words.PHASE_TITLES[name], "later", None, None) for name in LATER]
-    return found + later
+    state = "done" if run.state == "done" else "active" if run.phase == "live" else "waiting"
+    return [*found, *later, PhaseProgress("live", words.PHASE_TITLES["live"], state, None, None)]
 
 
 def _reading_state(name: str, run: Run) -> str:

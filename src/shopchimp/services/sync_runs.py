@@ -48,8 +48,8 @@ class RunState(StrEnum):
     EXPIRED = "expired"
 
 
-LATER = ("products", "customers", "orders", "carts", "promo_codes", "live")  # join in later versions
-PHASES = ("read_contacts", "read_customers", "plan", "contacts", "consent", *LATER)
+LATER = ("products", "customers", "orders", "carts", "promo_codes")  # join in later versions
+PHASES = ("read_contacts", "read_customers", "plan", "contacts", "consent", *LATER, "live")
 ENDED = frozenset({RunState.DONE, RunState.CANCELLED, RunState.FAILED, RunState.EXPIRED})
 
 

@@ -127,7 +127,8 @@ def test_phases_go_on_in_order(state, phase, counts, states):
     side = {"contact": SideProgress("contact", 4, 9, 0)} if state in {"running", "paused", "cancelled"} else {}
     found = progress.measure(run(state, phase=phase, counts=counts), side, [], now=NOW)
     assert [one.state for one in found.phases[:5]] == states.split()
-    assert {one.state for one in found.phases[5:]} == {"later"}
+    assert {one.state for one in found.phases[5:-1]} == {"later"}
+    assert (found.phases[-1].name, found.phases[-1].state) == ("live", "done" if state == "done" else "waiting")
 
 
 def test_reading_is_counted_by_pages_and_never_beyond_the_total():
