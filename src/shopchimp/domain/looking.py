@@ -52,6 +52,8 @@ from shopchimp.domain.steps import (
     WriteSms,
 )
 
+_NOTHING = Intent()
+
 
 def look_at(person: Person, hint: Hint, options: LiveOptions) -> Looking:
     """Look at both sides of one person, make them agree, and say what to remember."""
@@ -69,7 +71,7 @@ def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> 
     customer, contact = _consents(person, sides, hint)
     verdict = reconcile(
         person.known,
-        person.intent,
+        _surely_ours(person.intent),
         customer,
         contact,
         policy=options.policy,
@@ -84,7 +86,6 @@ def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> 
         sides,
         verdict.rule.value,
         customer_id=sides.customer.id if sides.customer else None,
-        our_opt_out_at=_our_opt_out(person, sides),
     )
     if isinstance(verdict, InSync):
         return outcome
@@ -107,14 +108,14 @@ def _write_contact(
 ) -> Looking:
     sides = outcome.sides
     wanted = profile_of(person, sides, options.profile, writable=True)
-    yield Intend(push.intent, wanted.intent)
+    yield Intend(_meant(person, now=push.intent), wanted.intent)
     if _moved((yield Look(contact=True)), _contact_consent(sides)):
         return replace(outcome, known=person.known, again=True)
     write = _contact_write(sides, push, wanted)
     answer = _as_asked((yield write), push)
     if isinstance(answer, Refused) and answer.code in _ONLY_THE_PERSON and push.confirm_if_refused:
         asked = replace(push, write_contact=ContactStatus.PENDING, consent_at=None)
-        yield Intend(asked.intent, wanted.intent)
+        yield Intend(_meant(person, now=asked.intent), wanted.intent)
         answer = _as_asked((yield replace(write, status=ContactStatus.PENDING, opted_in_at=None)), asked)
         push = asked
     if isinstance(answer, Refused):
@@ -153,7 +154,7 @@ def _contact_written(outcome: Outcome, push: Push, write: WriteContact, wanted: 
         known=outcome.known.then(outcome.known.customer, status, opted_in_at=now.opted_in_at),
         sides=replace(sides, contact=contact),
         lines=(*outcome.lines, line),
-        fields=wanted.agreed,
+        fields=None if wanted.to_customer else wanted.agreed,
         tags=wanted.carried,
         our_opt_out_at=now.changed_at if status is ContactStatus.UNSUBSCRIBED else outcome.our_opt_out_at,
     )
@@ -181,7 +182,7 @@ def _write_customer(
 ) -> Looking:
     sides, state = outcome.sides, push.customer_state
     assert state is not None  # noqa: S101 - tells the type checker
-    yield Intend(push.intent)
+    yield Intend(_meant(person, now=push.intent))
     if sides.customer is None:
         return (yield from _create_customer(person, outcome, push))
     if _moved((yield Look(contact=False)), customer):
@@ -230,22 +231,26 @@ def _create_customer(person: Person, outcome: Outcome, push: Push) -> Looking:
 def _profile(person: Person, outcome: Outcome, hint: Hint, options: LiveOptions) -> Looking:
     """Names, other fields, tags and the phone: what consent left to do."""
     written = any(line.kind == "consent" and line.direction == "to_mailchimp" for line in outcome.lines)
-    if not written:
-        wanted = profile_of(person, outcome.sides, options.profile, writable=False)
-        outcome = replace(outcome, fields=wanted.agreed, tags=wanted.carried)
+    wanted = profile_of(person, outcome.sides, options.profile, writable=False)
+    if not written:  # else the contact got it all with its consent
         if wanted.to_contact or wanted.add_tags or wanted.remove_tags:
-            outcome = yield from _write_profile(outcome, wanted)
-        if wanted.to_customer and not outcome.failed and outcome.sides.customer is not None:
-            outcome = yield from _update_customer(outcome, wanted)
+            outcome = yield from _write_profile(person, outcome, wanted)
+        if not outcome.failed and not outcome.again:
+            outcome = replace(outcome, tags=wanted.carried)
+    if not outcome.failed and not outcome.again:
+        if wanted.to_customer and outcome.sides.customer is not None:
+            outcome = yield from _update_customer(person, outcome, wanted)
+        elif not written:
+            outcome = replace(outcome, fields=wanted.agreed)
     if not outcome.failed:
         outcome = yield from _sms(person, outcome, options, hint.noticed_at)
     return outcome
 
 
-def _write_profile(outcome: Outcome, wanted: Profile) -> Looking:
+def _write_profile(person: Person, outcome: Outcome, wanted: Profile) -> Looking:
     contact = outcome.sides.contact
     assert contact is not None  # noqa: S101 - tells the type checker
-    yield Intend(Intent(), wanted.intent)
+    yield Intend(_meant(person, outcome), wanted.intent)
     answer = yield WriteContact(
         contact.email, contact.id, None, None, wanted.to_contact, wanted.add_tags, wanted.remove_tags
     )
@@ -265,19 +270,20 @@ def _write_profile(outcome: Outcome, wanted: Profile) -> Looking:
     return replace(outcome, sides=replace(outcome.sides, contact=fresh), lines=(*outcome.lines, line))
 
 
-def _update_customer(outcome: Outcome, wanted: Profile) -> Looking:
+def _update_customer(person: Person, outcome: Outcome, wanted: Profile) -> Looking:
     customer = outcome.sides.customer
     assert customer is not None  # noqa: S101 - tells the type checker
-    yield Intend(Intent(), wanted.intent)
-    answer = yield UpdateCustomer(customer.id, wanted.to_customer)
+    yield Intend(_meant(person, outcome), wanted.intent)
+    seen = {name: customer.fields.get(name) for name in wanted.to_customer}
+    answer = yield UpdateCustomer(customer.id, wanted.to_customer, seen)
     detail = {"action": "update", "fields": sorted(wanted.to_customer)}
     if isinstance(answer, Refused):
-        if answer.code == "sh_customer_gone":
+        if answer.code in ("sh_customer_gone", "sh_moved"):
             return replace(outcome, again=True)
         line = Line("customer", "to_shopify", "failed", outcome.rule, answer.code, {**detail, "words": answer.words})
         return replace(outcome, lines=(*outcome.lines, line), failed=answer)
     line = Line("customer", "to_shopify", "synced", outcome.rule, None, detail)
-    return replace(outcome, lines=(*outcome.lines, line))
+    return replace(outcome, lines=(*outcome.lines, line), fields=wanted.agreed)
 
 
 def _sms(person: Person, outcome: Outcome, options: LiveOptions, now: datetime) -> Looking:
@@ -291,6 +297,8 @@ def _sms(person: Person, outcome: Outcome, options: LiveOptions, now: datetime) 
         answer = yield WriteSms(sides.contact, sides.customer, decision)
         refused = answer if isinstance(answer, Refused) else None
         outcome = replace(outcome, lines=(*outcome.lines, _sms_line(decision, contact, refused)))
+    if refused and isinstance(decision, PushSms) and not decision.subscribe:  # nobody's opt-out gets lost: parked
+        outcome = replace(outcome, failed=refused)
     cause = refused.code if refused else None
     return replace(outcome, sms=remember(person.sms, customer, contact, decision, now=now, refused=cause))
 
@@ -306,7 +314,7 @@ def _sms_line(push: PushSms, contact: ContactSms | None, refused: Refused | None
         "words": refused.words if refused else None,
     }
     shown = {name: value for name, value in detail.items() if value}
-    result = "skipped" if refused else "synced"
+    result = "synced" if refused is None else "skipped" if push.subscribe else "failed"
     return Line("sms", direction, result, push.rule.value, refused.code if refused else None, shown)
 
 
@@ -336,8 +344,9 @@ def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent
     would undo an opt-in that they made in Shopify a moment before we wrote.
     """
     customer, contact = _customer_consent(sides), _contact_consent(sides)
-    ours = _our_opt_out(person, sides)
-    told = [at for at in (hint.opted_out_at, person.opted_out_at) if at is not None and not _same(at, ours)]
+    told = [
+        at for at in (hint.opted_out_at, person.opted_out_at) if at is not None and not _same(at, person.our_opt_out_at)
+    ]
     if not told:
         return customer, contact
     opted_out_at = max(told)
@@ -348,17 +357,31 @@ def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent
     if contact.status is ContactStatus.SUBSCRIBED and contact.opted_in_at is None:
         return customer, contact
     opt_ins = [at for at in (contact.opted_in_at, _opt_in(customer)) if at is not None]
-    if all(opted_out_at - at >= CLOCK_SKEW for at in opt_ins):
+    # A tie counts for the opt-out, unless Mailchimp says of its own that the person came back.
+    came_back = contact.status is ContactStatus.SUBSCRIBED and contact.opted_in_at != customer.updated_at
+    least = CLOCK_SKEW if came_back else -CLOCK_SKEW
+    if all(opted_out_at - at >= least for at in opt_ins):
         return customer, replace(contact, status=ContactStatus.UNSUBSCRIBED, opted_out_at=opted_out_at)
     return customer, contact
 
 
-def _our_opt_out(person: Person, sides: Sides) -> datetime | None:
-    """When we unsubscribed the contact last, as far as we know or can see: we meant to, and may have died of it."""
-    meant = person.intent is not None and person.intent.contact is ContactStatus.UNSUBSCRIBED
-    if meant and sides.contact is not None and sides.contact.consent.status is ContactStatus.UNSUBSCRIBED:
-        return sides.contact.consent.changed_at
-    return person.our_opt_out_at
+def _meant(person: Person, outcome: Outcome | None = None, *, now: Intent = _NOTHING) -> Intent:
+    """Everything that we may have written and not recorded yet: before this look, in it, and next."""
+    before = person.intent or _NOTHING
+    sides = (
+        {line.direction for line in outcome.lines if line.kind == "consent" and line.result == "synced"}
+        if outcome
+        else ()
+    )
+    customer = outcome.known.customer if outcome and "to_shopify" in sides else before.customer
+    contact = outcome.known.contact if outcome and "to_mailchimp" in sides else before.contact
+    return Intent(now.customer or customer, now.contact or contact)
+
+
+def _surely_ours(intent: Intent | None) -> Intent | None:
+    """What counts as our own doing when we find it. An opt-out may be the person's: unknown counts for them (L3)."""
+    doubtful = intent is not None and intent.contact is ContactStatus.UNSUBSCRIBED
+    return Intent(intent.customer) if intent is not None and doubtful else intent
 
 
 def _same(at: datetime, ours: datetime | None) -> bool:

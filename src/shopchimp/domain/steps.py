@@ -70,10 +70,15 @@ class WriteConsent:
 
 @dataclass(frozen=True, slots=True)
 class UpdateCustomer:
-    """Set fields of a customer. Sent back: `Done` or `Refused`."""
+    """Set fields of a customer. Sent back: `Done` or `Refused`.
+
+    `seen` is what these fields said when that was decided: where one says something else by now, the answer is
+    `sh_moved`, and the customer's newer word stays.
+    """
 
     customer_id: int
     fields: Mapping[str, str]
+    seen: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class Work(Protocol):
         token: UUID,
         slots: int,
         lost: threading.Event,
+        quiet: bool,
     ) -> Worked: ...
 
 
@@ -129,7 +130,13 @@ def _work(runtime: Runtime, slice_: Slice, taken: int, work: Work) -> None:
         try:
             with keeper.keep(renew, lease=runtime.lease_seconds) as lost:
                 worked = work(
-                    runtime.gateways, turn.shop_id, slice_.claimed, token=slice_.token, slots=taken, lost=lost
+                    runtime.gateways,
+                    turn.shop_id,
+                    slice_.claimed,
+                    token=slice_.token,
+                    slots=taken,
+                    lost=lost,
+                    quiet=turn.lane == changes.BACKFILL,
                 )
             done, troubles = worked.done, dict(worked.troubles)
         except DATABASE_AWAY:

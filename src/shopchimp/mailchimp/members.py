@@ -6,9 +6,9 @@ status is sent by accident only if a member body carries `status` exactly where 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shopchimp.domain.addresses import subscriber_hash
@@ -18,6 +18,7 @@ from shopchimp.mailchimp.client import BULK, MailchimpClient, classify
 
 PAGE = 1000
 BATCH = 500
+SECOND = timedelta(seconds=1)
 _CONSENT = "contact_id,email_address,status,timestamp_opt,timestamp_signup,last_changed"
 _SMS = "sms_phone_number,sms_subscription_status,sms_subscription_last_updated"
 _FIELDS = f"{_CONSENT},merge_fields,tags,{_SMS}"  # all that live sync carries
@@ -121,6 +122,34 @@ def changed_since(
     return _parsed(body.get("members"))
 
 
+def all_changed_since(
+    client: MailchimpClient,
+    audience_id: str,
+    since: datetime,
+    *,
+    status: str | None = None,
+    consent_only: bool = False,
+) -> Iterator[list[Member]]:
+    """Contacts in the order of their last change, page by page.
+
+    The next page begins at the last one's end by time: with a growing offset, somebody who changes meanwhile moves to
+    the end, everybody behind moves up by one, and one person is never seen. Only where a page isn't left by time (all
+    of it is one second, as after a batch) the offset grows.
+    """
+    offset = 0
+    while True:
+        page = changed_since(client, audience_id, since, offset=offset, status=status, consent_only=consent_only)
+        if page:
+            yield page
+        if len(page) < PAGE:
+            return
+        ends = max((member.changed_at for member in page if member.changed_at), default=since) - SECOND
+        if ends > since:
+            since, offset = ends, 0
+        else:
+            offset += len(page)
+
+
 def batch(client: MailchimpClient, audience_id: str, bodies: Sequence[str], *, update_existing: bool) -> BatchResult:
     """Write up to 500 contacts, each given as JSON. HTTP is 200 even when some are refused; the result has both."""
     existing = "true" if update_existing else "false"
@@ -179,6 +208,24 @@ def put(
     if timestamp_opt is not None:
         body["timestamp_opt"] = timestamp_opt.astimezone(UTC).isoformat(timespec="seconds")
     return parse(client.send("PUT", _path(audience_id, email), _MEMBER, body=body, params=_LENIENT))
+
+
+def post(
+    client: MailchimpClient,
+    audience_id: str,
+    email: str,
+    *,
+    status: str,
+    merge_fields: Mapping[str, Any],
+    timestamp_opt: datetime | None = None,
+) -> Member:
+    """Make the contact; refused (`mc_contact_exists`) where there is one by now: whoever joined a moment ago stays."""
+    body: dict[str, Any] = {"email_address": email, "status": status}
+    if merge_fields:
+        body["merge_fields"] = dict(merge_fields)
+    if timestamp_opt is not None:
+        body["timestamp_opt"] = timestamp_opt.astimezone(UTC).isoformat(timespec="seconds")
+    return parse(client.send("POST", f"/lists/{audience_id}/members", _MEMBERS, body=body, params=_LENIENT))
 
 
 def patch(client: MailchimpClient, audience_id: str, email: str, body: Mapping[str, Any]) -> Member:

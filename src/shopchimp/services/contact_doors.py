@@ -6,7 +6,7 @@ since we last saw them (the others are as they were), and written 500 a call: a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,11 +23,12 @@ from shopchimp.domain.sms import ContactSms, KnownSms, SmsStatus
 from shopchimp.domain.steps import Done, MoveContact, Refused, WriteContact, WriteSms
 from shopchimp.mailchimp import members, sms, tags
 from shopchimp.mailchimp.client import MailchimpClient
-from shopchimp.mailchimp.members import PAGE, Member
-from shopchimp.services import batches
+from shopchimp.mailchimp.members import Member
+from shopchimp.services import batches, watching
 
 FEW = 3  # times the slots: so many contacts are sooner looked at one by one
 OVERLAP = timedelta(minutes=10)  # between our clock and theirs, and what their list may lag behind
+STEP = timedelta(seconds=30)  # the same by their clock alone
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,7 +48,9 @@ class ContactDoors:
     client: MailchimpClient
     audience_id: str
     slots: int
+    quiet: bool = False  # a backfill: starts no automation (invariant 9)
     _pool: ThreadPoolExecutor = field(init=False)
+    _read_until: datetime | None = None  # the latest change that the last listing showed
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(max(self.slots, 1), thread_name_prefix="mailchimp")
@@ -65,9 +68,11 @@ class ContactDoors:
         if len(keys) <= FEW * self.slots:
             return self._each(keys)
         trusted = {key: row for key in keys if (row := remembered.get(key)) is not None and row.fields is not None}
-        changed = self._changed_since([row.seen_at for row in trusted.values()], at_most=len(keys)) if trusted else None
+        since = min((row.seen_at for row in trusted.values()), default=None)
+        changed = self._changed_since(since - OVERLAP, at_most=len(keys)) if since is not None else None
         if changed is None:
             return self._each(keys)
+        self._read_until = max((each.changed_at for each in changed.values() if each.changed_at), default=None)
         found: dict[str, Contact | PlatformError | None] = {}
         for key in keys:
             if key in changed:
@@ -80,7 +85,9 @@ class ContactDoors:
         """The consent of each contact once more, right before it is written; in the order asked."""
         changed = None
         if len(keys) > FEW * self.slots:
-            changed = self._changed_since([since], at_most=len(keys))
+            # by their own clock where we know it: only what changed since we read, so that the write follows at once
+            since = self._read_until - STEP if self._read_until is not None else since - OVERLAP
+            changed = self._changed_since(since, at_most=len(keys), consent_only=True)
         if changed is None:
             now = self._each(keys)
             return [_consent(now[key]) for key in keys]
@@ -95,19 +102,14 @@ class ContactDoors:
 
         return dict(zip(keys, self._side_by_side(one, keys, reading=True), strict=True))
 
-    def _changed_since(self, moments: Iterable[datetime], *, at_most: int) -> dict[str, Member] | None:
-        """Who changed since the earliest of these moments, archived ones too; None where single looks are cheaper."""
-        since = min(moments) - OVERLAP
+    def _changed_since(self, since: datetime, *, at_most: int, consent_only: bool = False) -> dict[str, Member] | None:
+        """Who changed after this moment, archived ones too; None where single looks are cheaper."""
         found: dict[str, Member] = {}
-        calls = 0
-        for status in ("", "archived"):
-            offset, full = 0, True
-            while full:
-                if calls * FEW * self.slots > at_most:
-                    return None
-                page = members.changed_since(self.client, self.audience_id, since, offset=offset, status=status or None)
-                found |= {normalise(member.email): member for member in page}
-                offset, full, calls = offset + len(page), len(page) == PAGE, calls + 1
+        pages = watching.changed_contacts(self.client, self.audience_id, since, consent_only=consent_only)
+        for calls, page in enumerate(pages, start=1):
+            found |= {normalise(member.email): member for member in page}
+            if calls * FEW * self.slots > at_most:
+                return None
         return found
 
     # --- writing
@@ -132,6 +134,15 @@ class ContactDoors:
                 member = members.patch(self.client, self.audience_id, write.email, body)
             else:
                 member = None
+        elif write.contact_id is None:
+            member = members.post(
+                self.client,
+                self.audience_id,
+                write.email,
+                status=write.status.value,
+                merge_fields=dict(write.merge_fields),
+                timestamp_opt=optin,
+            )
         else:
             member = members.put(
                 self.client,
@@ -147,7 +158,14 @@ class ContactDoors:
 
     def _tag(self, write: WriteContact) -> None:
         if write.add_tags or write.remove_tags:
-            tags.write(self.client, self.audience_id, write.email, add=write.add_tags, remove=write.remove_tags)
+            tags.write(
+                self.client,
+                self.audience_id,
+                write.email,
+                add=write.add_tags,
+                remove=write.remove_tags,
+                quiet=self.quiet,
+            )
 
     def _batch(self, writes: Sequence[WriteContact], *, creating: bool) -> list[Any]:
         bodies = [(normalise(write.email), _body(write, creating=creating)) for write in writes]
@@ -185,7 +203,7 @@ class ContactDoors:
 
         def one(write: WriteSms) -> Done | Refused:
             contact_id = write.contact.id if write.contact else None
-            sms.write(self.client, self.audience_id, contact_id, write.push)
+            sms.write(self.client, self.audience_id, contact_id, write.push, quiet=self.quiet)
             return Done()
 
         return self._side_by_side(one, writes)
@@ -245,7 +263,7 @@ def _as_remembered(row: Remembered) -> Contact | None:
         return None
     consent = ContactConsent(status, row.contact_opted_at, row.contact_changed_at)
     known = KnownSms.from_json(row.sms)
-    texts = ContactSms(SmsStatus(known.contact), known.phone) if known is not None and known.contact else None
+    texts = ContactSms(SmsStatus(known.contact), known.contact_phone) if known is not None and known.contact else None
     return Contact(row.contact_id or "", row.key, row.key, consent, row.fields or {}, tuple(row.tags or ()), texts)
 
 

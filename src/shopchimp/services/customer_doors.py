@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from shopchimp.domain.addresses import normalise
@@ -20,6 +22,9 @@ from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.customers import ConsentWrite
 
 PATIENCE = 3.0  # seconds: the time of a choice lies at most this far ahead, one step past what Shopify has stored
+
+UPDATES = 4  # calls at once: the shop's own budget is what limits them
+FEW = 20  # updates between two looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,23 @@ class CustomerDoors:
         return [_answer(error) for error in batches.write_consents(self.client, sent)]
 
     def update(self, writes: Sequence[UpdateCustomer]) -> list[Any]:
-        """Set customers' fields."""
-        return [
-            self._one(lambda each=each: customers.update(self.client, each.customer_id, each.fields)) for each in writes
-        ]
+        """Set customers' fields, a few at a time, each few looked at once more right before."""
+        answers: list[Any] = []
+        with ThreadPoolExecutor(UPDATES, thread_name_prefix="shopify") as pool:
+            for start in range(0, len(writes), FEW):
+                some = writes[start : start + FEW]
+                try:
+                    now = self.read([each.customer_id for each in some])
+                except PlatformError as error:  # of those done before, what came of them is known
+                    return answers + [error] * (len(writes) - len(answers))
+                answers += pool.map(partial(self._update, now), some)
+        return answers
+
+    def _update(self, now: Mapping[int, Customer | None], wanted: UpdateCustomer) -> Any:
+        found = now[wanted.customer_id]
+        if found is not None and any(found.fields.get(name) != said for name, said in wanted.seen.items()):
+            return Refused("sh_moved", "")
+        return self._one(lambda: customers.update(self.client, wanted.customer_id, wanted.fields))
 
     def text(self, writes: Sequence[WriteSms]) -> list[Any]:
         """Set customers' consent to text messages (D8)."""

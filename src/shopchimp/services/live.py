@@ -50,12 +50,13 @@ def work(
     token: UUID,
     slots: int,
     lost: threading.Event | None = None,
+    quiet: bool = False,
 ) -> Worked:
-    """Look at these people and record what came of it, all but the troubles."""
+    """Look at these people and record what came of it, all but the troubles. `quiet`: start no automation by it."""
     claimed = _living(gateways, shop_id, claimed, token=token)
     if not claimed:
         return Worked()
-    slice_ = _open(gateways, shop_id, claimed, token=token, slots=slots, lost=lost)
+    slice_ = _open(gateways, shop_id, claimed, token=token, slots=slots, lost=lost, quiet=quiet)
     with closing(slice_.contacts):
         drive(slice_.walks, slice_.options, slice_.doings())
     ended = [walk for walk in slice_.walks if walk.outcome is not None]
@@ -89,6 +90,7 @@ def _open(
     token: UUID,
     slots: int,
     lost: threading.Event | None,
+    quiet: bool,
 ) -> _Slice:
     now = gateways.clock()
     with gateways.database.transaction() as tx:
@@ -106,7 +108,7 @@ def _open(
         )
         for each in claimed
     ]
-    contacts = ContactDoors(gateways.mailchimp(shop_id), connection.audience_id, slots)
+    contacts = ContactDoors(gateways.mailchimp(shop_id), connection.audience_id, slots, quiet)
     return _Slice(
         gateways=gateways,
         shop_id=shop_id,
@@ -226,12 +228,12 @@ class _Slice:
             answers |= zip(keys, self.contacts.look(keys, then, self.began), strict=True)
         at_customers = [walk for walk in walks if isinstance(walk.step, steps.Look) and not walk.step.contact]
         if at_customers:
-            ids = [walk.sides.customer.id if walk.sides and walk.sides.customer else None for walk in at_customers]
-            seen = iter(self.customers.look([each for each in ids if each is not None]))
-            answers |= {
-                walk.key: next(seen) if each is not None else NO_CUSTOMER
-                for walk, each in zip(at_customers, ids, strict=True)
-            }
+            ids = [walk.sides.customer.id if walk.sides and walk.sides.customer else 0 for walk in at_customers]
+            seen = self.customers.read([each for each in ids if each])
+            for walk, each in zip(at_customers, ids, strict=True):
+                found = seen.get(each)
+                still_here = found is not None and found.key == walk.key  # consent belongs to the address (M6)
+                answers[walk.key] = found.consent if found is not None and still_here else NO_CUSTOMER
         return [answers[walk.key] for walk in walks]
 
     def _writing(self, do: Any) -> Any:

@@ -41,7 +41,13 @@ def record(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context
     """Store it all, and let go of the changes."""
     claimed = context.claimed
     outcomes = {walk.key: walk.outcome for walk in ended if walk.outcome is not None}
-    rows = [row for walk in ended if (row := _row(walk.person, walk.hint, outcomes[walk.key], context)) is not None]
+    # whoever lost the lease knows an older world than the one who has it now: only the log remembers this look
+    ours = changes.still_held(tx, shop_id, context.token, list(outcomes))
+    rows = [
+        row
+        for walk in ended
+        if walk.key in ours and (row := _row(walk.person, walk.hint, outcomes[walk.key], context)) is not None
+    ]
     ids = looks.store(tx, shop_id, rows) if rows else {}
     _log(tx, shop_id, outcomes, ids, context)
     follow = [
@@ -51,7 +57,7 @@ def record(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context
     ]
     changes.mark(tx, shop_id, follow)
     for walk in ended:
-        if (there := outcomes[walk.key].moved_to) is not None:
+        if (there := outcomes[walk.key].moved_to) is not None and walk.key in ours:
             looks.move(tx, shop_id, walk.key, there)
     _let_go(tx, shop_id, outcomes, context)
 

@@ -202,13 +202,7 @@ def changed_contacts(
 ) -> Iterator[list[Member]]:
     """Every contact whose `last_changed` is after `since`, page by page; then the archived among them."""
     for status in statuses:
-        offset, full = 0, True
-        while full:
-            page = members.changed_since(
-                client, audience_id, since, offset=offset, status=status, consent_only=consent_only
-            )
-            yield page
-            offset, full = offset + len(page), len(page) == members.PAGE
+        yield from members.all_changed_since(client, audience_id, since, status=status, consent_only=consent_only)
 
 
 def contact_moved(row: ContactWrite, now: ContactNow | None) -> str | None:

@@ -47,6 +47,7 @@ class Workshop:
         token: UUID,
         slots: int,
         lost: threading.Event,
+        quiet: bool = False,
     ) -> Worked:
         self.slices.append((shop_id, len(claimed), slots))
         self.before(shop_id, claimed, slots)
