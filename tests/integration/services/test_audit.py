@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -33,13 +34,14 @@ def begin(played: Stage) -> UUID:
     return audit.start(played.database, played.shop_id)
 
 
-def work(played: Stage, *states: str, rounds: int = 100) -> Audit:
+def work(played: Stage, *states: str, rounds: int = 400) -> Audit:
     """Steps of the chore until the audit is in one of these states."""
     for _ in range(rounds):
         found = latest(played)
         if found.state in states:
             return found
-        do(played, audit.step, "audit")
+        wait = do(played, audit.step, "audit")
+        threading.Event().wait(min(wait, 0.3))  # Shopify's bulk operation takes its time
     raise AssertionError(latest(played))
 
 
