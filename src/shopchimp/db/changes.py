@@ -20,7 +20,10 @@ from sqlalchemy import Connection, text
 LIVE, BACKFILL = "contacts", "backfill"
 SETTLING = 3  # leases until the late write of somebody whose lease ran out must have come
 MAX_CRASHES = 5  # claims that nobody told the end of
-SUSPECT = 2  # after so many crashes a key is worked on alone, so that it takes no others with it
+# How many are claimed together after so many crashes: each time a smaller group, at last one alone, so that a key which
+# kills us is found and takes few others with it, while workers that are killed by others go on in groups.
+TOGETHER = {2: 50, 3: 10, 4: 1}
+SUSPECT = min(TOGETHER)
 MAX_ATTEMPTS = 20  # failures that might have passed, and didn't
 MANY_ATTEMPTS = 5  # of these there must be some before the day is counted: waiting for the merchant is no failure
 
@@ -151,8 +154,7 @@ def _merge(marks: Iterable[Mark]) -> list[Mark]:
 def claim(tx: Connection, shop_id: int, lane: str, *, token: UUID, lease: float, limit: int) -> list[Claimed]:
     """Take up to `limit` due people for `lease` seconds, those due longest. Commit before reading what belongs to them.
 
-    Who was claimed five times without anybody telling the end is parked: something of ours dies of this key. Before
-    that it is claimed alone, so that the others in its batch live.
+    Who was claimed five times without anybody telling the end, at last alone, is parked: something of ours dies of it.
     """
     query = text(
         f"""
@@ -172,11 +174,13 @@ def claim(tx: Connection, shop_id: int, lane: str, *, token: UUID, lease: float,
     )
     rows = tx.execute(query, {"shop": shop_id, "lane": lane, "token": token, "lease": lease, "limit": limit}).all()
     poison = [row.key for row in rows if row.crashes >= MAX_CRASHES]
-    suspects = [row.key for row in rows if SUSPECT <= row.crashes < MAX_CRASHES]
-    kept = {suspects[0]} if suspects else {row.key for row in rows} - set(poison)
+    kept = {row.key for row in rows} - set(poison)
+    worst = max((row.crashes for row in rows if row.crashes < MAX_CRASHES), default=0)
+    if worst >= SUSPECT:
+        kept = set([row.key for row in rows if row.crashes == worst][: TOGETHER[worst]])
     if poison:
         park(tx, shop_id, token, [(row.key, row.version, "internal", "") for row in rows if row.key in set(poison)])
-    if suspects:
+    if worst >= SUSPECT:
         give_back(tx, shop_id, token, [row.key for row in rows if row.key not in {*kept, *poison}])
     names = [field.name for field in fields(Claimed)]
     return [Claimed(**{name: row._mapping[name] for name in names}) for row in rows if row.key in kept]

@@ -6,7 +6,7 @@ since we last saw them (the others are as they were), and written 500 a call: a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -62,9 +62,17 @@ class ContactDoors:
     # --- reading
 
     def read(
-        self, keys: Sequence[str], remembered: Mapping[str, Remembered]
+        self,
+        keys: Sequence[str],
+        remembered: Mapping[str, Remembered],
+        *,
+        doubted: Collection[str] = frozenset(),
     ) -> dict[str, Contact | PlatformError | None]:
-        """Each contact as it is now, None where the audience has none, or why that can't be said."""
+        """Each contact as it is now, None where the audience has none, or why that can't be said.
+
+        Who isn't in the list of changes is believed to be as remembered, but for those `doubted`: Mailchimp told of
+        them, and a contact that was deleted is in no list.
+        """
         if len(keys) <= FEW * self.slots:
             return self._each(keys)
         trusted = {key: row for key in keys if (row := remembered.get(key)) is not None and row.fields is not None}
@@ -76,8 +84,8 @@ class ContactDoors:
         found: dict[str, Contact | PlatformError | None] = {}
         for key in keys:
             if key in changed:
-                found[key] = _parsed(changed[key])
-            elif key in trusted:
+                found[key] = _parsed_or_why(changed[key])
+            elif key in trusted and key not in doubted:
                 found[key] = _as_remembered(trusted[key])
         return {**found, **self._each([key for key in keys if key not in found])}
 
@@ -91,7 +99,7 @@ class ContactDoors:
         if changed is None:
             now = self._each(keys)
             return [_consent(now[key]) for key in keys]
-        return [_consent(_parsed(changed[key]) if key in changed else then.get(key)) for key in keys]
+        return [_consent(_parsed_or_why(changed[key]) if key in changed else then.get(key)) for key in keys]
 
     def _each(self, keys: Sequence[str]) -> dict[str, Contact | PlatformError | None]:
         def one(key: str) -> Contact | None:
@@ -254,6 +262,13 @@ def _parsed(member: Member) -> Contact:
         tags=member.tags,
         sms=members.sms_of(member),
     )
+
+
+def _parsed_or_why(member: Member) -> Contact | UnknownStatus:
+    try:
+        return _parsed(member)
+    except UnknownStatus as error:  # one contact's riddle is nobody else's
+        return error
 
 
 def _as_remembered(row: Remembered) -> Contact | None:
