@@ -69,6 +69,9 @@ class LaneHouse:
         found = self.rows(query, s=shop_id, k=key)
         return found[0] if found else None
 
+    def change_count(self) -> int:
+        return int(self.rows("select count(*) n from changes")[0]["n"])
+
     def later(self, shop_id: int, *, seconds: float = 3600) -> None:
         """So much time passes for what waits: leases run out, back-offs end, who is taken over settles."""
         query = """
