@@ -116,6 +116,8 @@ def _write_contact(
     if isinstance(answer, Refused) and answer.code in _ONLY_THE_PERSON and push.confirm_if_refused:
         asked = replace(push, write_contact=ContactStatus.PENDING, consent_at=None)
         yield Intend(_meant(person, now=asked.intent), wanted.intent)
+        if _moved((yield Look(contact=True)), _contact_consent(sides)):  # or it was this that was refused: no mail then
+            return replace(outcome, known=person.known, again=True)
         answer = _as_asked((yield replace(write, status=ContactStatus.PENDING, opted_in_at=None)), asked)
         push = asked
     if isinstance(answer, Refused):
