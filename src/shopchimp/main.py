@@ -34,7 +34,8 @@ def create_app(settings: config.Settings | None = None, *, runtime: Runtime | No
     app = pages.new_app()
     app.router.lifespan_context = lifespan
     app.state.runtime = runtime
-    app.include_router(webhooks.router)  # first: it is asked most
+    app.add_middleware(webhooks.Door)
+    app.include_router(webhooks.router)
     app.include_router(oauth.router)
     pages.add_routes(app, app_url=runtime.shopify_app.app_url, app_bridge_url=runtime.app_bridge_url)
     return app
