@@ -75,7 +75,8 @@ def test_shopify(ear, shared):
             signature = wh.shopify_mac(body, "another")
             assert ear.shopify(body, topic.encode("latin-1"), hmac_sha256=signature).status_code == 401
             assert ear.count("deliveries") + ear.count("privacy_requests") == before
-    assert ear.rows("select sum(version) as n from changes")[0]["n"] > 50
+    assert ear.count("deliveries") > 100
+    assert ear.rows("select sum(version) as n from changes")[0]["n"] > 10
     assert seen == {200, 401}  # 401 also where a genuine body names its own shop, which isn't this one
 
 
