@@ -37,7 +37,7 @@ def standalone_runtime(postgres_url: str) -> Iterator[Runtime]:
 @pytest.fixture(autouse=True)
 def _empty(embedded_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     house.empty(embedded_runtime.database)
-    for module in ("previews", "syncs", "api.previews", "api.sync_runs"):
+    for module in house.WAKERS:
         monkeypatch.setattr(f"shopchimp.web.{module}.wake", lambda: None)
 
 

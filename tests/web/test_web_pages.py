@@ -156,7 +156,7 @@ def test_the_csv_comes_by_a_link_for_a_minute_and_starts_no_formula(client, stra
     assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
     assert stranger.get(told["download"] + "x").status_code == 404
     late = datetime.now(UTC) - timedelta(seconds=120)
-    monkeypatch.setattr("shopchimp.web.previews.time.time", late.timestamp)
+    monkeypatch.setattr("shopchimp.web.downloads.time.time", late.timestamp)
     old = client.post(f"/setup/preview/{run}/export", headers={"X-Fragment": "1"}).json()
     assert stranger.get(old["download"]).status_code == 404
 
@@ -338,18 +338,17 @@ def test_names_are_text(client, database, shop):
 
 
 def test_settings_are_saved_as_a_whole_or_not_at_all(client):
-    fields = ["FNAME", "LNAME", "", "PHONE", "ADDRESS", "COMPANY", "city", "", "", ""]
-    form = {"customers": "all", "conflict_policy": "latest_choice_wins", "tag": "Shop", "field": fields}
+    form = {"customers": "all", "conflict_policy": "latest_choice_wins", "breaker": "yes", "share": "5", "least": "20"}
     answer = client.post("/settings", data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, "/settings?saved=1")
     saved = client.get("/api/v1/settings").json()
     assert saved["conflict_policy"] == "latest_choice_wins"
-    assert saved["field_map"]["CITY"] == "city"
-    assert 'value="CITY"' in client.get("/settings").text
-    for bad in ({**form, "field": ["EMAIL"]}, {**form, "field": ["FNAME", "FNAME"]}, {**form, "conflict_policy": "x"}):
-        refused = client.post("/settings", data={**bad, "tag": "Kept input"})
+    assert saved["breaker"] == {"on": True, "share": 0.05, "least": 20}
+    assert (saved["cleaned_to_customer"], saved["erase_contacts"]) == (False, False)  # their boxes weren't ticked
+    for bad in ({**form, "share": "many"}, {**form, "share": "0"}, {**form, "conflict_policy": "x"}):
+        refused = client.post("/settings", data={**bad, "least": "77"})
         assert refused.status_code == 422
-        assert 'value="Kept input"' in refused.text
+        assert 'value="77"' in refused.text
         assert client.get("/api/v1/settings").json() == saved
     assert "Settings changed by 42" in client.get("/activity").text
 

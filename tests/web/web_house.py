@@ -14,11 +14,13 @@ from uuid import UUID, uuid4
 
 import httpx
 import jwt
+import orjson
 from sqlalchemy import insert, text
 
 from shopchimp.db import models
 from shopchimp.db.crypto import parse_keys
 from shopchimp.db.models import Base
+from shopchimp.db.privacy import body_context
 from shopchimp.db.session import Database
 from shopchimp.local.postgres import Postgres
 from shopchimp.mailchimp import MailchimpApp
@@ -28,6 +30,8 @@ from shopchimp.shopify import ShopifyApp
 API_KEY, SECRET = "web-test-key", "web-test-secret-of-more-than-32-bytes"
 SHOP, OTHER_SHOP = "demo-store.myshopify.com", "other-store.myshopify.com"
 BRIDGE = "https://cdn.shopify.com/shopifycloud/app-bridge.js"
+WAKERS = ("previews", "syncs", "live", "failed", "held", "drift", "settings_fields", "settings_tags", "settings_sms")
+WAKERS += tuple(f"api.{name}" for name in ("previews", "sync_runs", "live", "stopped", "audits", "doors"))
 T0 = datetime(2026, 5, 3, 10, 4, tzinfo=UTC)
 
 
@@ -87,7 +91,10 @@ def session_token(shop: str = SHOP, **changes: Any) -> str:
 def empty(database: Database) -> None:
     """Forget everything."""
     with database.transaction() as tx:
-        tx.execute(text("truncate shops, activities, people, workers restart identity cascade"))
+        tables = (
+            "shops, activities, people, workers, changes, breakers, tallies, sync_times, privacy_requests, deliveries"
+        )
+        tx.execute(text(f"truncate {tables} restart identity cascade"))
 
 
 def add_shop(database: Database, domain: str = SHOP, **values: Any) -> int:
@@ -172,6 +179,8 @@ def add_run(database: Database, shop_id: int, state: str = "ready", **values: An
             "ADDRESS": "address",
             "COMPANY": "company",
         },
+        "tags": "all",
+        "chosen_tags": [],
         "double_optin": False,
     }
     row = {
@@ -341,3 +350,141 @@ def add_person(database: Database, shop_id: int, run_id: UUID | None = None, **v
             fixed = {"shop_id": shop_id, "person_id": person_id, "run_id": run_id, "result": "synced"}
             tx.execute(insert(models.Activity).values({**fixed, "rule": "initial.S9+S10", **line}))
     return person_id
+
+
+def go_live(database: Database, shop_id: int, *, hours: float = 48) -> None:
+    """The first sync is complete, and the chores are done on time."""
+    now = datetime.now(UTC)
+    with database.transaction() as tx:
+        since = {"at": now - timedelta(hours=hours), "shop": shop_id}
+        tx.execute(text("update connections set live_since = :at, contacts = 1000 where shop_id = :shop"), since)
+        for name in ("hooks", "poll_customers", "poll_contacts", "audit"):
+            row = {"shop_id": shop_id, "name": name, "due_at": now + timedelta(minutes=3), "last_ok_at": now}
+            tx.execute(insert(models.Chore).values(row))
+        for source, topic in (("shopify", "customers/update"), ("mailchimp", "aud1")):
+            row = {"shop_id": shop_id, "source": source, "topic": topic, "external_id": f"{source}-1"}
+            tx.execute(insert(models.Hook).values(row))
+
+
+def add_change(database: Database, shop_id: int, key: str, state: str = "parked", **values: Any) -> None:
+    """A change that stopped (or waits)."""
+    row = {"lane": "contacts", "source": "shopify", "cause": "mc_field_value", "detail": "Please enter a date"}
+    with database.transaction() as tx:
+        tx.execute(
+            insert(models.Change).values(
+                {"shop_id": shop_id, "kind": "person", "key": key, "state": state, **row, **values}
+            )
+        )
+
+
+def add_breaker(database: Database, shop_id: int, cause: str = "many_changes", seen: int = 2) -> None:
+    """The circuit breaker asks."""
+    with database.transaction() as tx:
+        tx.execute(insert(models.Breaker).values({"shop_id": shop_id, "cause": cause, "seen": seen}))
+
+
+def add_audit(database: Database, shop_id: int, state: str = "done", **values: Any) -> UUID:
+    """An audit that found three differences, one of them explained."""
+    audit_id, now = uuid4(), datetime.now(UTC)
+    counts = {"pairs": 1000, "equal": 997, "found": 2, "repaired": 1, "left": 1}
+    counts |= {"unexplained": {"consent_to_contact": 2}, "explained": {"archived": 1}}
+    row = {
+        "id": audit_id,
+        "shop_id": shop_id,
+        "state": state,
+        "counts": counts,
+        "cursor": {"audience": "aud1"},
+        "started_at": now - timedelta(minutes=4),
+        "finished_at": now - timedelta(minutes=3) if state == "done" else None,
+    }
+    said = {"customer_state": "UNSUBSCRIBED", "contact_status": "subscribed"}
+    with database.transaction() as tx:
+        tx.execute(insert(models.Audit).values({**row, **values}))
+        for n, key, kind, cause, repaired in (
+            (1, "anna.berg@example.com", "unexplained", "consent_to_contact", now),
+            (2, "unknown@example.com", "unexplained", "consent_to_contact", None),
+            (3, "cleo@example.org", "explained", "archived", None),
+        ):
+            found = {"audit_id": audit_id, "n": n, "key": key, "kind": kind, "cause": cause, "repaired_at": repaired}
+            tx.execute(insert(models.AuditRow).values({**found, **said}))
+    return audit_id
+
+
+def add_live_line(database: Database, shop_id: int, person_id: int | None, **values: Any) -> int:
+    """A line as live sync writes it."""
+    row = {
+        "shop_id": shop_id,
+        "person_id": person_id,
+        "kind": "consent",
+        "direction": "to_mailchimp",
+        "result": "synced",
+        "rule": "ongoing.S23",
+        "detail": {
+            "action": "consent",
+            "before": "subscribed",
+            "after": "unsubscribed",
+            "told_by": "shopify",
+            "event_at": "2026-05-03T10:04:00+00:00",
+            "customer_state": "UNSUBSCRIBED",
+            "contact_status": "subscribed",
+        },
+    }
+    with database.transaction() as tx:
+        statement = insert(models.Activity).values({**row, **values}).returning(models.Activity.id)
+        return int(tx.execute(statement).scalar_one())
+
+
+def add_privacy(runtime: Runtime, shop_id: int, topic: str, body: dict[str, Any]) -> int:
+    """A compliance request that waits for the merchant, with its sealed body."""
+    digest = uuid4().bytes
+    sealed = runtime.gateways.vault.seal(orjson.dumps(body), context=body_context(digest))
+    done = datetime.now(UTC) if topic == "customers/data_request" else None
+    row = {"digest": digest, "shop_id": shop_id, "domain": SHOP, "topic": topic, "body": sealed, "done_at": done}
+    with runtime.database.transaction() as tx:
+        statement = insert(models.PrivacyRequest).values(row).returning(models.PrivacyRequest.id)
+        return int(tx.execute(statement).scalar_one())
+
+
+def live_everything(runtime: Runtime, shop_id: int) -> dict[str, Any]:
+    """A shop in the middle of live sync with something on every page."""
+    database = runtime.database
+    go_live(database, shop_id)
+    run = add_run(database, shop_id, "done")
+    sms = {"state": "SUBSCRIBED", "contact": "unsubscribed", "phone": "+14155550101", "held": "sms_stopped"}
+    sms |= {"at": "2026-03-01T10:00:00.000000+00:00", "stopped_at": "2026-04-01T10:00:00.000000+00:00"}
+    person = add_person(database, shop_id, run, tags=["VIP", "wholesale"], sms=sms)
+    for name in ("held1", "held2"):
+        key = f"{name}@example.com"
+        add_person(database, shop_id, key=key, email=key, name=f"Held {name[-1]}", contact_status="unsubscribed")
+        add_change(
+            database, shop_id, key, "held", cause="many_changes", detail='["SUBSCRIBED", null, "unsubscribed", null]'
+        )
+    add_breaker(database, shop_id)
+    add_breaker(database, shop_id, "many_opt_outs", 120)
+    add_change(database, shop_id, "anna.berg@example.com")
+    add_change(database, shop_id, "customer:77", cause="mc_email_refused", detail="", customer_id=77)
+    later = datetime.now(UTC) + timedelta(minutes=4)
+    add_change(database, shop_id, "w@example.com", "waiting", cause="mc_slow_down", detail="429", due_at=later)
+    line = add_live_line(database, shop_id, person)
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    with database.transaction() as tx:
+        for direction, kind, bucket in (("to_mailchimp", "consent", 70), ("to_shopify", "consent", 75)):
+            row = {"shop_id": shop_id, "hour": hour, "direction": direction, "kind": kind, "bucket": bucket, "n": 40}
+            tx.execute(insert(models.SyncTime).values(row))
+    dossier = {
+        "stage": "ask",
+        "customer_id": 9,
+        "keys": ["gone@example.com"],
+        "emails": ["gone@example.com"],
+        "contact": "stopped",
+        "counts": {},
+    }
+    asked = {"customer": {"id": 101, "email": "anna.berg@example.com"}}
+    return {
+        "run": run,
+        "person": person,
+        "line": line,
+        "audit": add_audit(database, shop_id),
+        "data_request": add_privacy(runtime, shop_id, "customers/data_request", asked),
+        "erasure": add_privacy(runtime, shop_id, "customers/redact", {"dossier": dossier}),
+    }
