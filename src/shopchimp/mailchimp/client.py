@@ -23,6 +23,8 @@ BULK = httpx.Timeout(125.0, connect=5.0)  # a batch of 500 may take most of Mail
 THROTTLE_WAIT = 2.0
 _UNCLEAR = frozenset({408, 425})  # the server gave up on the request, or has not looked at it yet
 
+_OUR_BUG = frozenset({405, 414, 422, 426})  # about how we asked, not about the contact, whatever the words are
+
 _ADDRESS = re.compile(r"\S+@\S+")
 
 # Mailchimp has one error code for nearly everything, so the sentence decides. First match wins.
@@ -137,7 +139,7 @@ def _error(answer: httpx.Response, problem: dict[str, Any] | None, route: str) -
         return Gone(PLATFORM, "mc_audience_gone", words, status=status)
     if status == 404:
         return Rejected(PLATFORM, "mc_not_found", words, status=status)
-    return Rejected(PLATFORM, classify(words), words, status=status)
+    return Rejected(PLATFORM, "mc_rejected" if status in _OUR_BUG else classify(words), words, status=status)
 
 
 def _words(problem: Mapping[str, Any]) -> str:

@@ -218,6 +218,7 @@ def post(
     status: str,
     merge_fields: Mapping[str, Any],
     timestamp_opt: datetime | None = None,
+    tags: Sequence[str] = (),
 ) -> Member:
     """Make the contact; refused (`mc_contact_exists`) where there is one by now: whoever joined a moment ago stays."""
     body: dict[str, Any] = {"email_address": email, "status": status}
@@ -225,6 +226,8 @@ def post(
         body["merge_fields"] = dict(merge_fields)
     if timestamp_opt is not None:
         body["timestamp_opt"] = timestamp_opt.astimezone(UTC).isoformat(timespec="seconds")
+    if tags:
+        body["tags"] = list(tags)
     return parse(client.send("POST", f"/lists/{audience_id}/members", _MEMBERS, body=body, params=_LENIENT))
 
 

@@ -71,8 +71,18 @@ class ContactDoors:
         """Each contact as it is now, None where the audience has none, or why that can't be said.
 
         Who isn't in the list of changes is believed to be as remembered, but for those `doubted`: Mailchimp told of
-        them, and a contact that was deleted is in no list.
+        them, and a contact that was deleted is in no list. Where one that we knew isn't found, the audience itself is
+        asked for (Gone): without it every contact would look deleted.
         """
+        found = self._found(keys, remembered, doubted)
+        known = (key for key, row in remembered.items() if row.contact_status != ContactStatus.ABSENT)
+        if any(found.get(key, self) is None for key in known):
+            self.client.get(f"/lists/{self.audience_id}", "/lists/{list_id}", {"fields": "id"})
+        return found
+
+    def _found(
+        self, keys: Sequence[str], remembered: Mapping[str, Remembered], doubted: Collection[str]
+    ) -> dict[str, Contact | PlatformError | None]:
         if len(keys) <= FEW * self.slots:
             return self._each(keys)
         trusted = {key: row for key in keys if (row := remembered.get(key)) is not None and row.fields is not None}
@@ -150,7 +160,9 @@ class ContactDoors:
                 status=write.status.value,
                 merge_fields=dict(write.merge_fields),
                 timestamp_opt=optin,
+                tags=write.add_tags,  # with the contact, not after it: whoever finds it made won't tag it as ours
             )
+            return _done(member)
         else:
             member = members.put(
                 self.client,

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 
 from shopchimp.db import shops
-from shopchimp.services import settings
+from shopchimp.services import installation, settings
 from stage import Row, Stage, stage
 
 _numbers = count(1)
@@ -143,6 +143,16 @@ class Ground:
             tx.execute(text("delete from tallies"))
             tx.execute(text("update lanes set open_until = null, failures = 0"))
         self.stage.sandbox.faults()
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        """The merchant did what the page asked for."""
+        with self.stage.database.transaction() as tx:
+            tx.execute(text("update connections set state = 'connected'"))
+            tx.execute(text("update lanes set open_until = null, failures = 0"))
+            dead = tx.execute(text("select access_token is null from shops")).scalar_one()
+        if dead:
+            installation.from_session_token(self.stage.runtime.gateways, self.stage.sandbox.id_token())
 
 
 @contextmanager
