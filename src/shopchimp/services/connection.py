@@ -12,7 +12,7 @@ from shopchimp.db import connections, notes, oauth_states, run_tables, shops
 from shopchimp.db.session import Database
 from shopchimp.mailchimp import audiences, oauth
 from shopchimp.mailchimp.audiences import Audience
-from shopchimp.services import going_live, sync_runs
+from shopchimp.services import going_live, hooks, sync_runs
 from shopchimp.services.gateways import Gateways
 
 log = structlog.get_logger()
@@ -160,7 +160,8 @@ def disconnect(gateways: Gateways, shop_id: int, *, confirm_name: str) -> list[s
         raise ConnectRefused("not_connected", "No Mailchimp account is connected.")
     if confirm_name.strip() != (row.audience_name or row.account_name):
         raise ConnectRefused("not_confirmed", f"Type {row.audience_name or row.account_name} to confirm.")
-    removed = ["the Mailchimp access key", "the plan and the readings of every sync"]
+    hooks.unregister(gateways, shop_id)  # as far as they can still be reached
+    removed = ["the Mailchimp access key", "the webhooks", "the plan and the readings of every sync"]
     with gateways.database.transaction() as tx:
         shops.lock(tx, shop_id)
         connections.remove(tx, shop_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, chores, connections
+from shopchimp.db import audits, changes, chores, connections
 from shopchimp.services import backfills
 
 HOOKS, AUDIENCE, AUDIT, RETENTION = "hooks", "audience", "audit", "retention"
@@ -30,5 +30,6 @@ def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
 def close_lanes(tx: Connection, shop_id: int) -> None:
     """Another audience or account, or none: what was noted about the old one is void."""
     connections.stop_live(tx, shop_id)
+    audits.stop_all(tx, shop_id)
     chores.forget_all(tx, shop_id)
     changes.forget_all(tx, shop_id)

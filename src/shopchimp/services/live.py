@@ -14,11 +14,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from shopchimp.db import changes, connections, looks
 from shopchimp.db.changes import Claimed
 from shopchimp.db.looks import Remembered
+from shopchimp.db.session import Database
 from shopchimp.domain import steps
 from shopchimp.domain.consent import NO_CUSTOMER
 from shopchimp.domain.errors import Unauthorized
@@ -32,6 +35,8 @@ from shopchimp.services.gateways import Gateways
 from shopchimp.services.settings import BreakerSettings
 
 log = structlog.get_logger()
+
+RECORD_TRIES = 3
 
 
 @dataclass(slots=True)
@@ -60,18 +65,32 @@ def work(
     with closing(slice_.contacts):
         drive(slice_.walks, slice_.options, slice_.doings())
     ended = [walk for walk in slice_.walks if walk.outcome is not None]
-    with gateways.database.transaction() as tx:
-        context = recording.Context(
-            token,
-            {each.key: each for each in claimed},
-            slice_.began,
-            slice_.limits,
-            slice_.audience_size,
-            slice_.causes,
-        )
-        recording.record(tx, shop_id, ended, context)
+    context = recording.Context(
+        token,
+        {each.key: each for each in claimed},
+        slice_.began,
+        slice_.limits,
+        slice_.audience_size,
+        slice_.causes,
+    )
+    _record(gateways.database, shop_id, ended, context)
     troubles = {walk.key: walk.error for walk in slice_.walks if walk.error is not None}
     return Worked(len(ended), troubles)
+
+
+def _record(database: Database, shop_id: int, ended: Sequence[Walk], context: recording.Context) -> None:
+    """Store what came of the looks. Where two of us wait for each other, Postgres ends one, who begins anew."""
+    for left in reversed(range(RECORD_TRIES)):
+        try:
+            with database.transaction() as tx:
+                recording.follow(tx, shop_id, ended, context)
+            with database.transaction() as tx:
+                recording.record(tx, shop_id, ended, context)
+        except OperationalError as error:
+            if not left or not isinstance(error.orig, psycopg.errors.DeadlockDetected):
+                raise
+        else:
+            return
 
 
 def _living(gateways: Gateways, shop_id: int, claimed: Sequence[Claimed], *, token: UUID) -> Sequence[Claimed]:
@@ -122,6 +141,7 @@ def _open(
         customers=CustomerDoors(gateways.shopify(shop_id)),
         began=now,
         lost=lost,
+        doubted=frozenset(each.key for each in claimed if each.source in {"mailchimp", "audit"}),
     )
 
 
@@ -141,6 +161,7 @@ class _Slice:
     customers: CustomerDoors
     began: datetime
     lost: threading.Event | None
+    doubted: frozenset[str]
     causes: dict[str, str] = field(default_factory=dict)
 
     def doings(self) -> dict[type[Any], Any]:
@@ -168,7 +189,7 @@ class _Slice:
             if "@" in walk.key and not any(each in by_id and by_id[each].key == walk.key for each in _ids(walk))
         ]
         by_email = self.customers.read_by_email(unknown)
-        contacts = self.contacts.read([walk.key for walk in walks], self.remembered)
+        contacts = self.contacts.read([walk.key for walk in walks], self.remembered, doubted=self.doubted)
         gone = {
             walk.key: by_id[walk.person.customer_id]
             for walk in walks

@@ -24,13 +24,16 @@ from shopchimp.db.changes import Mark
 from shopchimp.db.chores import Chore
 from shopchimp.db.poll_reads import ContactFacts, Seen
 from shopchimp.domain.addresses import normalise
-from shopchimp.domain.fields import FieldMap, differences, merge_fields
+from shopchimp.domain.fields import differences, merge_fields
 from shopchimp.domain.planning import CONTACT_STATUSES
+from shopchimp.domain.sms import KnownSms, SmsState
+from shopchimp.domain.tags import TagRules, wanted
 from shopchimp.mailchimp import members
 from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.mailchimp.members import Member
 from shopchimp.services import settings
 from shopchimp.services.gateways import Gateways
+from shopchimp.services.settings import ShopSettings
 from shopchimp.shopify import customers
 from shopchimp.shopify.customers import Changed
 
@@ -83,7 +86,7 @@ class Poll:
     shop_id: int
     chore: Chore
     audience_id: str
-    field_map: FieldMap
+    chosen: ShopSettings
     started: datetime
     ours_until: datetime | None = None  # unknown until the first poll has ended
     places: dict[str, Place] = field(default_factory=dict)
@@ -140,10 +143,10 @@ def _open(gateways: Gateways, shop_id: int, chore: Chore) -> Poll | None:
         started = poll_reads.began_reading(tx, shop_id, connection.audience_id)
         if started is None:
             return None
-        field_map = settings.get(tx, shop_id).field_map
+        chosen = settings.get(tx, shop_id)
     kept = chore.cursor.get("ours_until")
     ours_until = datetime.fromisoformat(kept) if kept else None
-    return Poll(gateways, shop_id, chore, connection.audience_id, field_map, started, ours_until)
+    return Poll(gateways, shop_id, chore, connection.audience_id, chosen, started, ours_until)
 
 
 # ------------------------------------------------------------------ Mailchimp
@@ -266,7 +269,7 @@ def _compare_customers(tx: Connection, poll: Poll, block: Sequence[Changed]) -> 
         if not same:
             marks[key] = Mark(key, "poll", customer_id=customer.id, event_at=customer.updated_at)
         for known in same:
-            if customer_differs(known, customer, poll.field_map, ours=known.key in ours):
+            if customer_differs(known, customer, poll.chosen, ours=known.key in ours):
                 marks[known.key] = Mark(known.key, "poll", customer_id=customer.id, event_at=customer.updated_at)
     return list(marks.values())
 
@@ -276,10 +279,27 @@ def _address_of(known: Seen) -> str:
     return normalise(known.email or "") or known.key
 
 
-def customer_differs(known: Seen, customer: Changed, field_map: FieldMap, *, ours: bool) -> bool:
+def customer_differs(known: Seen, customer: Changed, chosen: ShopSettings, *, ours: bool) -> bool:
     """Whether the customer says something else than we last saw. `ours`: our first sync wrote the consent."""
     if (customer.consent.state, customer.consent.updated_at) != (known.customer_state, known.customer_at):
         return True
+    if _tags_differ(known, customer, chosen.tag_rules) or _texts_differ(known, customer):
+        return True
     if known.fields is None:
         return not ours
-    return bool(differences(merge_fields(customer.fields, field_map), known.fields))
+    return bool(differences(merge_fields(customer.fields, chosen.field_map), known.fields))
+
+
+def _tags_differ(known: Seen, customer: Changed, rules: TagRules) -> bool:
+    """None are remembered where a backfill is still due: it will come to them."""
+    if known.tags is None:
+        return False
+    return {tag.casefold() for tag in wanted(customer.tags, rules)} != {tag.casefold() for tag in known.tags}
+
+
+def _texts_differ(known: Seen, customer: Changed) -> bool:
+    """The consent to text messages, where there is or was any."""
+    texts, before = customer.sms, KnownSms.from_json(known.sms)
+    if texts is None or before is None:
+        return texts is not None and texts.state in (SmsState.SUBSCRIBED, SmsState.UNSUBSCRIBED)
+    return (texts.state, texts.phone, texts.updated_at) != (before.state, before.phone, before.at)

@@ -37,9 +37,23 @@ class Context:
     causes: Mapping[str, str]
 
 
+def follow(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context) -> None:
+    """Mark the other addresses that these looks point to.
+
+    In a transaction of its own, before `record`: it names rows that we don't hold, and who holds some and waits for
+    others may wait in a circle. Marked once too often costs a look.
+    """
+    found = [
+        Mark(key, "identity", customer_id=customer_id, event_at=context.claimed[walk.key].event_at)
+        for walk in ended
+        if walk.outcome is not None
+        for key, customer_id in walk.outcome.follow
+    ]
+    changes.mark(tx, shop_id, found)
+
+
 def record(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context) -> None:
     """Store it all, and let go of the changes."""
-    claimed = context.claimed
     outcomes = {walk.key: walk.outcome for walk in ended if walk.outcome is not None}
     # whoever lost the lease knows an older world than the one who has it now: only the log remembers this look
     ours = changes.still_held(tx, shop_id, context.token, list(outcomes))
@@ -50,12 +64,6 @@ def record(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context
     ]
     ids = looks.store(tx, shop_id, rows) if rows else {}
     _log(tx, shop_id, outcomes, ids, context)
-    follow = [
-        Mark(key, "identity", customer_id=customer_id, event_at=claimed[walk.key].event_at)
-        for walk in ended
-        for key, customer_id in outcomes[walk.key].follow
-    ]
-    changes.mark(tx, shop_id, follow)
     for walk in ended:
         if (there := outcomes[walk.key].moved_to) is not None and walk.key in ours:
             looks.move(tx, shop_id, walk.key, there)
@@ -96,7 +104,9 @@ def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict
         "our_opt_out_at": outcome.our_opt_out_at or person.our_opt_out_at,
         "dropped": list(person.dropped) if person.dropped and outcome.reason == Reason.DROPPED else None,
         "fields": outcome.fields if outcome.fields is not None else person.fields,
-        "tags": list(carried) if (carried := outcome.tags if outcome.tags is not None else person.tags) else None,
+        "tags": list(carried)
+        if (carried := outcome.tags if outcome.tags is not None else person.tags) is not None
+        else None,
         "sms": stored.to_json() if (stored := outcome.sms or person.sms) else None,
     }
 
