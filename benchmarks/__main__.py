@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import first_sync, intake
+from benchmarks import first_sync, intake, live
 
 OUTPUT = Path("build") / "bench.json"
 
@@ -14,7 +14,7 @@ OUTPUT = Path("build") / "bench.json"
 def main() -> None:
     """Run the chosen benchmarks one after the other; a figure that misses its goal is printed as such, not hidden."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="P1,P2,P3,P4,P8", help="which figures, by comma")
+    parser.add_argument("--only", default="P1,P2,P3,P4,P5,P6,P8", help="which figures, by comma")
     parser.add_argument("--people", type=int, default=23_570, help="people of P2 and P3")
     parser.add_argument("--million", action="store_true", help="P4 and P8 at 100,000 and 1,000,000 (takes a while)")
     parser.add_argument("--rounds", type=int, default=3, help="how often P2 measures both sides; medians are compared")
@@ -30,6 +30,10 @@ def main() -> None:
         found.append(first_sync.against_one_put_each(chosen.people))
     if wanted & {"P4", "P8"}:
         found += [figure for figure in first_sync.growth(*sizes) if figure["id"] in wanted]
+    if "P5" in wanted:
+        found.append(live.burst())
+    if "P6" in wanted:
+        found.append(live.latency())
     for figure in found:
         verdict = "holds" if figure["holds"] else "MISSED"
         print(

@@ -35,7 +35,7 @@ FAULTS = (
     {"kind": "truncated", "rate": 0.005},
     {"kind": "timeout", "rate": 0.002, "seconds": 3},
 )
-LEAST = {"worker": 4, "flush": 5, "redis": 2, "web": 2, "postgres": 1, "polls": 5}
+LEAST = {"worker": 4, "flush": 5, "redis": 2, "web": 2, "postgres": 1, "polls": 4}
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -88,9 +88,9 @@ def storm(tmp_path_factory: pytest.TempPathFactory) -> Storm:
 
 
 def unleash(given: Live) -> Nemeses:
-    """Everything strikes from now on. Lost webhooks are found by the polls, which here are due every three seconds."""
+    """Everything strikes from now on. Lost webhooks are found by the polls, which here are due every five seconds."""
     nemeses = Nemeses(given)
-    nemeses.every(3, "polls", lambda: given.hurry() < 0 or None)
+    nemeses.every(5, "polls", lambda: given.hurry() < 0 or None)
     nemeses.every(1.5, "flush", nemeses.flush)
     nemeses.every(6, "redis", nemeses.restart_redis)
     nemeses.every(8, "web", nemeses.kill_web)
