@@ -148,7 +148,9 @@ def database(postgres_url: str) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("previews", "syncs", "oauth"):
+    import web_house as house
+
+    for module in (*house.WAKERS, "oauth"):
         monkeypatch.setattr(f"shopchimp.web.{module}.wake", lambda: None)
 
 

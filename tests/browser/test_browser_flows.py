@@ -194,7 +194,7 @@ def test_settings_ask_before_they_are_lost_and_keep_a_refused_input(
     page = open_context().new_page()
     asked: list[str] = []
     page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
-    page.goto(f"{standalone.url}/settings")
+    page.goto(f"{standalone.url}/settings/tags")
     page.get_by_label("Tag for contacts we create").fill("x" * 101)
     page.get_by_role("link", name="Contacts").click()
     assert asked == ["Leave without saving your changes?"]
@@ -310,3 +310,68 @@ def test_no_other_page_can_frame_the_app(embedded: Any, database: Any, admin: An
     page = admin(src, origin="https://evil.example.com/", expect="frame-ancestors")
     # the refused frame is Chromium's error page, which may have lost its name by now
     assert not any("Activity Logs" in frame.content() for frame in page.frames)
+
+
+def test_what_is_held_and_what_failed_is_decided_by_keyboard(standalone: Any, database: Any, open_context: Any) -> None:
+    """M9 and failed items: from the overview's banner to the answer, without a mouse."""
+    shop = house.add_shop(database)
+    house.connect(standalone.runtime, shop)
+    house.live_everything(standalone.runtime, shop)
+    page = open_context().new_page()
+    page.goto(standalone.url)
+    press(page, page.get_by_role("link", name="Decide"))
+    page.get_by_role("heading", name="Held changes").wait_for()
+    press(page, page.get_by_role("button", name="Let them go"))
+    page.get_by_text("2 opt-ins are on the way").wait_for()
+    press(page, page.get_by_role("button", name="Understood"))
+    page.get_by_text("Nothing is held.").first.wait_for()
+    page.goto(f"{standalone.url}/failed")
+    press(page, page.get_by_role("link", name=re.compile("^See who.*A value doesn")))
+    press(page, page.get_by_role("button", name="Retry Anna Berg"))
+    page.get_by_text("1 retry queued").wait_for()
+    press(page, page.get_by_role("button", name="Retry 1 failed"))
+    page.get_by_text("Nothing failed.").wait_for()
+
+
+def test_the_audit_is_watched_to_its_end(standalone: Any, database: Any, open_context: Any) -> None:
+    """By polling, and without script by a page that reloads itself."""
+    shop = house.add_shop(database)
+    house.connect(standalone.runtime, shop)
+    house.go_live(database, shop)
+    for script in (True, False):
+        page = open_context(java_script_enabled=script).new_page()
+        page.goto(f"{standalone.url}/drift")
+        page.get_by_role("button", name="Check now").click()
+        page.get_by_text("Reading both sides").wait_for()
+        with database.transaction() as tx:
+            tx.execute(text("update audits set state = 'done', finished_at = now() where finished_at is null"))
+        page.get_by_text("0 unexplained differences").wait_for(timeout=9000)
+        page.get_by_role("button", name="Check now").wait_for()
+
+
+def test_settings_of_live_sync_without_script(standalone: Any, database: Any, open_context: Any) -> None:
+    """S60, S61, S31, S34 and S75 by plain forms."""
+    shop = house.add_shop(database)
+    house.connect(standalone.runtime, shop)
+    house.live_everything(standalone.runtime, shop)
+    page = open_context(java_script_enabled=False).new_page()
+    page.goto(f"{standalone.url}/settings")
+    page.get_by_role("button", name="Activate").click()
+    page.get_by_role("button", name="Deactivate").click()
+    page.get_by_role("button", name="Activate").wait_for()
+    page.get_by_role("link", name="Set up SMS").click()
+    page.locator("#start").fill("2026-01-01")
+    page.get_by_role("button", name="Count people").click()
+    page.get_by_text("Nothing is saved yet").wait_for()
+    assert page.get_by_role("button", name="Activate").is_disabled()  # no programme answers here
+    page.goto(f"{standalone.url}/settings/fields")
+    page.get_by_label("What goes into PHONE").select_option("Nothing")
+    page.get_by_label("Merge tag").fill("CITY")
+    page.get_by_label("Customer field", exact=True).select_option("City")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Settings saved").wait_for()
+    page.get_by_label("What goes into CITY").wait_for()
+    page.goto(f"{standalone.url}/privacy")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download request").click()
+    assert download.value.suggested_filename.startswith("shopchimp-data-request-")

@@ -144,3 +144,47 @@ def test_an_opt_out_in_mailchimp_is_in_shopify_and_in_the_log(
     log.goto(f"{live_house.app_url}/live")
     log.get_by_text("Mailchimp to Shopify").first.wait_for()
     shot(log, "live-page")
+
+
+def test_an_audit_by_a_click_explains_every_difference(
+    live_house: House, open_context: Any, axe: Any, shot: Any
+) -> None:
+    """The drift audit's page beside real work: reading, comparing, repairing, done."""
+    page = open_context().new_page()
+    page.goto(f"{live_house.app_url}/drift")
+    page.get_by_role("button", name="Check now").click()
+    page.get_by_text("0 unexplained differences").wait_for(timeout=90_000)
+    shot(page, "live-drift")
+    assert axe(page) == []
+
+
+def test_the_field_map_shows_a_customers_values(live_house: House, open_context: Any, axe: Any, shot: Any) -> None:
+    """S75: with samples of a real customer; and a type that doesn't fit is said at its row."""
+    page = open_context().new_page()
+    page.goto(f"{live_house.app_url}/settings/fields")
+    page.get_by_text("The map is shown as it is saved").wait_for(state="detached")
+    samples = page.locator("td[data-label=Sample]").all_inner_texts()
+    assert any(sample.strip(" –") for sample in samples), samples
+    page.get_by_label("What goes into ADDRESS").select_option("Company")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("ADDRESS has the type address in Mailchimp").wait_for()
+    shot(page, "live-fields")
+    assert axe(page) == []
+    page.get_by_label("What goes into ADDRESS").select_option("Address")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("ADDRESS has the type address in Mailchimp").wait_for(state="detached")
+
+
+def test_sms_is_counted_switched_on_and_off(live_house: House, open_context: Any, axe: Any, shot: Any) -> None:
+    """S28 to S34 by clicks, against the sandbox's approved programme."""
+    page = open_context().new_page()
+    page.goto(f"{live_house.app_url}/settings/sms")
+    page.locator("#start").fill("2020-01-01")
+    page.get_by_role("button", name="Count people").click()
+    page.get_by_text("Nothing is saved yet").wait_for()
+    shot(page, "live-sms")
+    assert axe(page) == []
+    page.get_by_role("button", name="Activate").click()
+    page.get_by_text("On for consent given on or after 1 Jan 2020").wait_for()
+    page.get_by_role("button", name="Deactivate").click()
+    page.get_by_text("On for consent given on or after").wait_for(state="detached")

@@ -17,10 +17,31 @@ def _pages(state: str, run: Any, person: int) -> dict[str, str]:
         "activity-none": "/activity?result=failed&kind=run",
         "contacts": "/contacts",
         "settings": "/settings",
+        "settings-fields": "/settings/fields",
+        "settings-tags": "/settings/tags",
+        "settings-sms": "/settings/sms",
+        "privacy": "/privacy",
+        "live": "/live",
+        "failed": "/failed",
+        "held": "/held",
+        "drift": "/drift",
         "not-found": "/nothing",
     }
     if state == "empty":
         return {**every, "preview-new": "/setup/preview"}
+    if state == "live":
+        return {
+            **{name: path for name, path in every.items() if not path.startswith("/setup")},
+            "overview": "/",
+            "failed-people": "/failed/mc_field_value",
+            "failed-waiting": "/failed/mc_slow_down?state=waiting",
+            "held-people": "/held/many_changes",
+            "drift-rows": f"/drift/{run['audit']}",
+            "settings-sms-count": "/settings/sms?start=2026-01-01",
+            "settings-sms-people": "/settings/sms/people?start=2026-01-01&group=stopped",
+            "item": f"/activity/{run['line']}",
+            "person": f"/contacts/{person}",
+        }
     return {
         **every,
         "overview": "/",
@@ -45,6 +66,9 @@ def seeded(standalone: Any, database: Any, request: pytest.FixtureRequest) -> di
         house.connect(standalone.runtime, shop)
         return _pages(state, {}, 0)
     house.connect(standalone.runtime, shop)
+    if state == "live":
+        there = house.live_everything(standalone.runtime, shop)
+        return _pages(state, there, there["person"])
     runs = {name: house.add_run(database, shop, name) for name in ("preparing", "ready", "done", "running")}
     person = house.add_person(database, shop, runs["done"])
     failed = {"result": "failed", "reason": "mc_email_refused", "rule": "initial.S6+S7"}
@@ -52,7 +76,7 @@ def seeded(standalone: Any, database: Any, request: pytest.FixtureRequest) -> di
     return _pages(state, runs, person)
 
 
-@pytest.mark.parametrize("seeded", ["empty", "filled"], indirect=True)
+@pytest.mark.parametrize("seeded", ["empty", "filled", "live"], indirect=True)
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 320)])
 def test_every_page_is_accessible(
     standalone: Any,

@@ -86,6 +86,28 @@ def test_who_is_meant(ear):
     assert set(ear.changes()) == {"customer:7"}
 
 
+def test_of_merged_customers_an_opt_out_counts_for_the_one_that_stays(ear):
+    """M8: told as a fact with its own time, since the customer it was made by can't be read any more."""
+    database, at = ear.runtime.database, datetime(2026, 11, 20, 8, tzinfo=UTC)
+    house.add_person(database, ear.shop, key="stays@example.com", email="stays@example.com", customer_id=101)
+    house.add_person(database, ear.shop, key="goes@example.com", email="goes@example.com", customer_id=102)
+    ear.run(
+        f"update people set customer_state = 'UNSUBSCRIBED', customer_at = '{at.isoformat()}' where customer_id = 102"
+    )
+    merged = {
+        "admin_graphql_api_customer_kept_id": "gid://shopify/Customer/101",
+        "admin_graphql_api_customer_deleted_id": "gid://shopify/Customer/102",
+    }
+    ear.shopify(orjson.dumps(merged), "customers/merge")
+    assert {key: row["opted_out_at"] for key, row in ear.changes().items()} == {
+        "stays@example.com": at,
+        "goes@example.com": at,
+    }
+    ear.run("delete from changes")
+    ear.shopify(orjson.dumps({**merged, "id": 101}), "customers/update")
+    assert all(row["opted_out_at"] is None for row in ear.changes().values())
+
+
 @pytest.mark.parametrize(
     ("name", "topic", "keys"),
     [

@@ -18,10 +18,11 @@ import orjson
 from sqlalchemy import insert, text
 
 from shopchimp.db import models
-from shopchimp.db.crypto import parse_keys
+from shopchimp.db.crypto import Vault, parse_keys
 from shopchimp.db.models import Base
 from shopchimp.db.privacy import body_context
 from shopchimp.db.session import Database
+from shopchimp.db.shops import token_context
 from shopchimp.local.postgres import Postgres
 from shopchimp.mailchimp import MailchimpApp
 from shopchimp.runtime import Runtime, make_runtime
@@ -32,6 +33,7 @@ SHOP, OTHER_SHOP = "demo-store.myshopify.com", "other-store.myshopify.com"
 BRIDGE = "https://cdn.shopify.com/shopifycloud/app-bridge.js"
 WAKERS = ("previews", "syncs", "live", "failed", "held", "drift", "settings_fields", "settings_tags", "settings_sms")
 WAKERS += tuple(f"api.{name}" for name in ("previews", "sync_runs", "live", "stopped", "audits", "doors"))
+KEYS = base64.b64encode(bytes(range(32))).decode()
 T0 = datetime(2026, 5, 3, 10, 4, tzinfo=UTC)
 
 
@@ -51,7 +53,7 @@ def runtime(url: str, *, app_url: str, standalone: str = "", http: httpx.BaseTra
     made = make_runtime(
         database_url=url,
         redis_url="redis://127.0.0.1:1/0",
-        keys=parse_keys(base64.b64encode(bytes(range(32))).decode()),
+        keys=parse_keys(KEYS),
         shopify_app=ShopifyApp(api_key=API_KEY, secrets=(SECRET,), app_url=app_url, scopes=("read_customers",)),
         mailchimp_app=MailchimpApp(
             client_id="id",
@@ -110,7 +112,10 @@ def add_shop(database: Database, domain: str = SHOP, **values: Any) -> int:
         "refresh_expires_at": until,
     }
     with database.transaction() as tx:
-        return int(tx.execute(insert(models.Shop).values({**row, **values}).returning(models.Shop.id)).scalar_one())
+        shop_id = int(tx.execute(insert(models.Shop).values({**row, **values}).returning(models.Shop.id)).scalar_one())
+        sealed = Vault(parse_keys(KEYS)).seal(b"shpat_test", context=token_context(shop_id, "access"))
+        tx.execute(text("update shops set access_token = :sealed where id = :id"), {"sealed": sealed, "id": shop_id})
+    return shop_id
 
 
 def connect(runtime: Runtime, shop_id: int, **values: Any) -> None:

@@ -48,7 +48,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """How much waits, and since when the longest-waiting change is due."""
+    """How much there is to do: `retrying` waits for trouble to pass. `due_since`: of what is due the longest."""
 
     waiting: int
     retrying: int
@@ -108,7 +108,7 @@ def queue(tx: Connection, shop_id: int) -> Queue:
     """How much there is to do, and what stopped."""
     query = text(
         f"""
-        select count(*) filter (where c.state = 'waiting') as waiting,
+        select count(*) filter (where c.state = 'waiting' and not {_TROUBLED}) as waiting,
             count(*) filter (where c.state = 'waiting' and {_TROUBLED}) as retrying,
             count(*) filter (where c.state = 'parked') as parked,
             count(*) filter (where c.state = 'held') as held,
