@@ -57,6 +57,13 @@ _SHOPIFY = """
 """
 _ANSWER = "select (select id from shop), exists(select from fresh)"
 
+# Of customers who are merged, an opt-out of the one that goes is an opt-out of the one that stays (M8, ADR 012).
+_MERGED_OUT = """
+    case when %(topic)s::text = 'customers/merge' then (select max(p.customer_at) from people p
+        where p.shop_id = (select id from shop) and p.customer_id = any(%(customers)s::bigint[])
+            and p.customer_state = 'UNSUBSCRIBED') end
+"""
+
 # Scalar subqueries rather than joins: nearly every one of these is one look into one index.
 PEOPLE_OF_SHOPIFY = f"""
     with {_SHOPIFY}, named as (
@@ -74,8 +81,8 @@ PEOPLE_OF_SHOPIFY = f"""
             and exists (select from connections where shop_id = (select id from shop))
         group by key
     ), change as (
-        insert into changes as c (shop_id, kind, key, lane, source, customer_id, event_at)
-        select (select id from shop), 'person', key, 'contacts', 'shopify', id, %(fired)s::timestamptz
+        insert into changes as c (shop_id, kind, key, lane, source, customer_id, event_at, opted_out_at)
+        select (select id from shop), 'person', key, 'contacts', 'shopify', id, %(fired)s::timestamptz, {_MERGED_OUT}
         from marked order by key collate "C"
         {_MARK}
     ), ready as ({_READY})
