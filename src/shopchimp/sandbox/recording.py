@@ -1,6 +1,7 @@
 """What is written down of the sandbox's traffic: every call for the contract tests, every effective write."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +43,7 @@ class Recorder:
                     "query": dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
                     "body": None if secret else _readable(body),
                     "status": status,
+                    "at": time.time(),
                     "response": None if secret or size > KEPT_RESPONSE else _readable(b"".join(parts)),
                 }
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from shopchimp.domain.errors import Rejected
 from shopchimp.mailchimp import members
@@ -44,3 +44,14 @@ def write_consents(client: ShopifyClient, writes: Sequence[ConsentWrite]) -> lis
             return [UserError(error.code, error.detail)]
     half = len(writes) // 2
     return write_consents(client, writes[:half]) + write_consents(client, writes[half:])
+
+
+def update_customers(client: ShopifyClient, writes: Sequence[tuple[int, Mapping[str, str]]]) -> list[UserError | None]:
+    """Set fields of customers, each (id, fields), in order; None where Shopify took it."""
+    try:
+        return customers.update_all(client, writes) if len(writes) > 1 else [customers.update(client, *writes[0])]
+    except Rejected as error:
+        if len(writes) == 1:
+            return [UserError(error.code, error.detail)]
+    half = len(writes) // 2
+    return update_customers(client, writes[:half]) + update_customers(client, writes[half:])

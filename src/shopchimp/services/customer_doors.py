@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from shopchimp.domain.addresses import normalise
@@ -22,9 +20,6 @@ from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.customers import ConsentWrite
 
 PATIENCE = 3.0  # seconds: the time of a choice lies at most this far ahead, one step past what Shopify has stored
-
-UPDATES = 4  # calls at once: the shop's own budget is what limits them
-FEW = 20  # updates between two looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +60,23 @@ class CustomerDoors:
         return [_answer(error) for error in batches.write_consents(self.client, sent)]
 
     def update(self, writes: Sequence[UpdateCustomer]) -> list[Any]:
-        """Set customers' fields, a few at a time, each few looked at once more right before."""
+        """Set customers' fields, a document full of them at a time, each looked at once more right before."""
         answers: list[Any] = []
-        with ThreadPoolExecutor(UPDATES, thread_name_prefix="shopify") as pool:
-            for start in range(0, len(writes), FEW):
-                some = writes[start : start + FEW]
-                try:
-                    now = self.read([each.customer_id for each in some])
-                except PlatformError as error:  # of those done before, what came of them is known
-                    return answers + [error] * (len(writes) - len(answers))
-                answers += pool.map(partial(self._update, now), some)
+        for start in range(0, len(writes), customers.ALIASES):
+            try:
+                answers += self._update(writes[start : start + customers.ALIASES])
+            except PlatformError as error:  # of those done before, what came of them is known
+                return answers + [error] * (len(writes) - len(answers))
         return answers
 
-    def _update(self, now: Mapping[int, Customer | None], wanted: UpdateCustomer) -> Any:
-        found = now[wanted.customer_id]
-        if found is not None and any(found.fields.get(name) != said for name, said in wanted.seen.items()):
-            return Refused("sh_moved", "")
-        return self._one(lambda: customers.update(self.client, wanted.customer_id, wanted.fields))
+    def _update(self, writes: Sequence[UpdateCustomer]) -> list[Any]:
+        now = self.read([each.customer_id for each in writes])
+        answers: list[Any] = [Refused("sh_moved", "")] * len(writes)
+        same = [n for n, each in enumerate(writes) if not _moved(now[each.customer_id], each)]
+        sent = [(writes[n].customer_id, writes[n].fields) for n in same]
+        for n, refusal in zip(same, batches.update_customers(self.client, sent) if sent else (), strict=True):
+            answers[n] = Refused(refusal.code, refusal.message) if refusal is not None else Done()
+        return answers
 
     def text(self, writes: Sequence[WriteSms]) -> list[Any]:
         """Set customers' consent to text messages (D8)."""
@@ -151,6 +146,11 @@ def _wait_for(moments: Iterable[datetime]) -> None:
 
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def _moved(found: Customer | None, wanted: UpdateCustomer) -> bool:
+    """Whether somebody else set one of these fields since that was decided. Who is gone is told by the write."""
+    return found is not None and any(found.fields.get(name) != said for name, said in wanted.seen.items())
 
 
 def _parsed(found: customers.Customer | None) -> Customer | None:

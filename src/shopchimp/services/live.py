@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +26,7 @@ from shopchimp.db.session import Database
 from shopchimp.domain import steps
 from shopchimp.domain.consent import NO_CUSTOMER
 from shopchimp.domain.errors import Unauthorized
-from shopchimp.domain.records import Sides
+from shopchimp.domain.records import Customer, Sides
 from shopchimp.domain.steps import Hint, LiveOptions
 from shopchimp.services import breaker, live_options, privacy, recording, remembering, settings
 from shopchimp.services.contact_doors import ContactDoors
@@ -181,15 +182,11 @@ class _Slice:
 
     def _read(self, walks: Sequence[Walk]) -> list[Any]:
         """Both sides of each person, and whether the customer has another address by now."""
-        found = self.customers.read([each for walk in walks for each in _ids(walk)])
-        by_id = {each.id: each for each in found.values() if each is not None}
-        unknown = [
-            walk.key
-            for walk in walks
-            if "@" in walk.key and not any(each in by_id and by_id[each].key == walk.key for each in _ids(walk))
-        ]
-        by_email = self.customers.read_by_email(unknown)
-        contacts = self.contacts.read([walk.key for walk in walks], self.remembered, doubted=self.doubted)
+        with ThreadPoolExecutor(1, thread_name_prefix="contacts") as beside:
+            keys = [walk.key for walk in walks]
+            reading = beside.submit(self.contacts.read, keys, self.remembered, doubted=self.doubted)
+            by_id, by_email = self._customers(walks)
+            contacts = reading.result()
         gone = {
             walk.key: by_id[walk.person.customer_id]
             for walk in walks
@@ -219,6 +216,17 @@ class _Slice:
             owner = owners.get(customer.id) if customer is not None else None
             answers.append(Sides(walk.key, customer, contact, gone_to, there is not None, owner))
         return answers
+
+    def _customers(self, walks: Sequence[Walk]) -> tuple[dict[int, Customer], dict[str, Customer | None]]:
+        """The customers that these people may be, by number; for the others, who has their address."""
+        found = self.customers.read([each for walk in walks for each in _ids(walk)])
+        by_id = {each.id: each for each in found.values() if each is not None}
+        unknown = [
+            walk.key
+            for walk in walks
+            if "@" in walk.key and not any(each in by_id and by_id[each].key == walk.key for each in _ids(walk))
+        ]
+        return by_id, self.customers.read_by_email(unknown)
 
     def _permit(self, walks: Sequence[Walk]) -> list[bool]:
         times = [walk.step.push.consent_at for walk in walks if isinstance(walk.step, steps.Permit)]

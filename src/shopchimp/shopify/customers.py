@@ -130,9 +130,22 @@ def changed_since(client: ShopifyClient, since: datetime) -> Iterator[Customer]:
 
 def update(client: ShopifyClient, customer_id: int, fields: Mapping[str, str]) -> UserError | None:
     """Set first_name, last_name or phone; what is not named stays. None where Shopify took it."""
-    given = {"id": gid(customer_id), **_input_fields(fields)}
-    data = client.execute(documents.CUSTOMER_UPDATE, "CustomerUpdate", {"input": given})
+    data = client.execute(documents.CUSTOMER_UPDATE, "CustomerUpdate", {"input": _update_input(customer_id, fields)})
     return _profile_refusal(data.get("customerUpdate"))
+
+
+def update_all(client: ShopifyClient, writes: Sequence[tuple[int, Mapping[str, str]]]) -> list[UserError | None]:
+    """The same for many (id, fields), in order: as many a call as fit in one document."""
+    outcome: list[UserError | None] = []
+    for part in _parts(writes):
+        variables = {f"i{n}": _update_input(*write) for n, write in enumerate(part)}
+        data = client.execute(documents.update_customers(len(part)), "CustomerUpdates", variables)
+        outcome += [_profile_refusal(data.get(f"c{n}")) for n in range(len(part))]
+    return outcome
+
+
+def _update_input(customer_id: int, fields: Mapping[str, str]) -> dict[str, Any]:
+    return {"id": gid(customer_id), **_input_fields(fields)}
 
 
 def create(

@@ -114,3 +114,11 @@ def write_consents(count: int) -> str:
     body = f"{{ customer {{ {_CONSENT} }} userErrors {{ field message code }} }}"
     fields = "\n".join(f"  c{n}: customerEmailMarketingConsentUpdate(input: $i{n}) {body}" for n in range(count))
     return f"mutation CustomerEmailMarketingConsentUpdates({variables}) {{\n{fields}\n}}\n"
+
+
+def update_customers(count: int) -> str:
+    """One document that sets fields of `count` customers; aliases c0.. and variables $i0.. in order."""
+    variables = ", ".join(f"$i{n}: CustomerInput!" for n in range(count))
+    body = "{ customer { id } userErrors { field message } }"
+    fields = "\n".join(f"  c{n}: customerUpdate(input: $i{n}) {body}" for n in range(count))
+    return f"mutation CustomerUpdates({variables}) {{\n{fields}\n}}\n"
