@@ -88,9 +88,11 @@ class Book:
         self.writes.append((now, "chimp", new, "moved"))
         self.said(now, f"engine: contact {key} -> {new}")
         for each in [each for each in self.choices if each.key == key]:
-            copied = Choice(each.at, new, each.side, opted_in=each.opted_in, said_at=now)
-            copied.hidden = each.hidden
-            self.choices.append(copied)
+            if each.side == "chimp" or each.hidden:  # not those of somebody who has the old address now
+                copied = Choice(each.at, new, each.side, opted_in=each.opted_in, said_at=now)
+                copied.hidden = each.hidden
+                self.choices.append(copied)
+        self.hide(key, "chimp")
 
     def asked(self, now: int, key: str, status: str) -> None:
         self.asks.append((now, key))

@@ -137,6 +137,7 @@ class World:
         self.quiet = False
         self.nemeses = 3
         self.struck = 0
+        self.sure = False  # no webhook is lost, and our own writes tell us nothing: nothing else mends what we missed
         self.spared: frozenset[int] = frozenset()  # those left out, while a failing history is made smaller
         self.hits: Counter[str] = Counter() if hits is None else hits
         self.windows = 0
@@ -251,7 +252,7 @@ class World:
             mail.remove(each)
         else:
             self.hits["doubled"] += 1
-        if luck > 0.9 and not self.quiet:
+        if luck > 0.9 and not self.quiet and not self.sure:
             self.hits["lost"] += 1
             return
         if mail is shop:
@@ -331,6 +332,8 @@ class World:
     def _begin(self, worker: Worker) -> None:
         self.looks += 1
         _, _, opted_out, event = worker.claim
+        if self.bugs.read_in_claim and (change := self.ours(worker)) is not None:
+            worker.claim = (change.version, *worker.claim[1:])
         worker.person = self.people.get(worker.key) or Person(worker.key, NEVER_SEEN)
         told = None if opted_out is None else moment(opted_out)
         hint = Hint(moment(event // 1000), told)
@@ -391,7 +394,10 @@ class World:
             worker.looked_at = self.now
         else:
             worker.half = kind.__name__
+            mail = len(self.shop.mail), len(self.chimp.mail)
             answer = self._write(worker, step)
+            if self.sure:
+                del self.shop.mail[mail[0] :], self.chimp.mail[mail[1] :]
             if answer is None:
                 worker.error, worker.stage = "unclear", "ended"
                 return

@@ -323,6 +323,8 @@ def _sms_line(push: PushSms, contact: ContactSms | None, refused: Refused | None
 def _follow(person: Person, sides: Sides, elsewhere: identity.Elsewhere) -> Looking:
     """The customer has another address now (M6): take the contact along, or let each address speak for itself."""
     known = person.known.then(CustomerState.ABSENT, _status(sides), opted_in_at=_contact_consent(sides).opted_in_at)
+    if sides.contact is None and sides.gone_contact:  # not deleted: we took it along, and died of it or came second
+        known = replace(known, deleted=person.known.deleted)
     outcome = Outcome(known, replace(sides, customer=None), identity.RULE, follow=elsewhere.follow)
     if elsewhere.contact_moves and sides.contact is not None and elsewhere.email is not None:
         answer = yield MoveContact(sides.contact, elsewhere.email)
