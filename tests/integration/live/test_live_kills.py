@@ -1,0 +1,256 @@
+"""The worker dies between any two steps of a look, before or after what the step did; the next one ends it right.
+
+For every kind of write: killed at each point in turn, then run again by somebody who takes over the lease. Both sides
+end as without the kill, nothing is written a second time with other content, and no opt-out gets lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+from live_ground import Ground, ago, new_email
+from sqlalchemy import text
+
+from shopchimp.jobs import lanes
+from shopchimp.services import driving, live
+from shopchimp.services.live import work
+from stage import Row
+
+_phones = count(1)
+
+
+class Killed(BaseException):
+    """Nothing of ours catches it, as nothing runs after SIGKILL."""
+
+
+@dataclass
+class Reaper:
+    """Ends the worker at the n-th step, before or after it is done. Counts them."""
+
+    at: int | None = None
+    after: bool = False
+    steps: list[str] = field(default_factory=list)
+
+    def around(self, drive: Callable[..., None]) -> Callable[..., None]:
+        def driven(walks: Sequence[Any], options: Any, doings: Mapping[type[Any], Any]) -> None:
+            drive(walks, options, {kind: self._counted(kind, do) for kind, do in doings.items()})
+
+        return driven
+
+    def _counted(self, kind: type[Any], do: Any) -> Any:
+        def counted(group: Sequence[Any]) -> Any:
+            here = len(self.steps) == self.at
+            self.steps.append(kind.__name__)
+            if here and not self.after:
+                raise Killed
+            answers = do(group)
+            if here:
+                raise Killed
+            return answers
+
+        return counted
+
+
+def taken_over(shop: Ground) -> None:
+    """The leases of the dead run out, and whatever the dead might have sent has arrived."""
+    for _ in range(12):
+        with shop.stage.database.transaction() as tx:
+            tx.execute(text("update changes set due_at = now(), settles_at = least(settles_at, now())"))
+            tx.execute(text("update slots set until = '-infinity', closed_until = '-infinity'"))
+            tx.execute(text("update lanes set open_until = null"))
+            left = tx.execute(text("select count(*) from changes where state = 'waiting'")).scalar_one()
+        if not left:
+            return
+        lanes.drain(shop.stage.runtime, stop=shop.stage.stop, work=work)
+    raise AssertionError(shop.stage.rows("select * from changes"))
+
+
+Begin = Callable[[Ground], str]
+See = Callable[[Ground, str], Any]
+
+
+def _new_subscriber(shop: Ground) -> str:
+    email = new_email("kill")
+    shop.chosen(email, "SUBSCRIBED", ago(hours=2), firstName="Ana", tags=["vip"])
+    return email
+
+
+def _opts_in(shop: Ground) -> str:
+    email = shop.pair("NOT_SUBSCRIBED", firstName="Ana", tags=["one"])
+    shop.chosen(email, "SUBSCRIBED", firstName="Anna", tags=["two"])
+    return email
+
+
+def _opts_out_here(shop: Ground) -> str:
+    email = shop.pair("SUBSCRIBED")
+    shop.chosen(email, "UNSUBSCRIBED")
+    return email
+
+
+def _opts_out_there(shop: Ground) -> str:
+    email = shop.pair("SUBSCRIBED")
+    shop.contact(email, "unsubscribed", by="person")
+    return email
+
+
+def _opts_in_there(shop: Ground) -> str:
+    email = shop.pair("NOT_SUBSCRIBED")
+    shop.contact(email, "subscribed")
+    return email
+
+
+def _refused(shop: Ground) -> str:
+    email = shop.pair("UNSUBSCRIBED")
+    shop.contact(email, set={"compliance": True})
+    shop.look(email, source="mailchimp")
+    shop.chosen(email, "SUBSCRIBED")
+    return email
+
+
+def _new_contact(shop: Ground) -> str:
+    shop.set(create_customers=True)
+    email = new_email("kill")
+    shop.contact(email, "subscribed", set={"merge_fields": {"FNAME": "Cy"}})
+    return email
+
+
+def _names(shop: Ground) -> str:
+    email = shop.pair("SUBSCRIBED", firstName="Ana", lastName="Reyes", tags=["one"])
+    shop.customer(email, lastName="Lopez", tags=["two"])
+    shop.contact(email, set={"merge_fields": {"FNAME": "Anita"}})
+    return email
+
+
+def _texts(shop: Ground) -> str:
+    shop.set(sms={"active": True, "start_date": ago(days=30).date().isoformat(), "two_way": False})
+    email = new_email("kill")
+    phone = f"+1303555{next(_phones):04d}"
+    shop.customer(email, phone=phone, smsMarketingState="SUBSCRIBED", smsMarketingOptInLevel="SINGLE_OPT_IN")
+    return email
+
+
+def _moves(shop: Ground) -> str:
+    old, new = shop.pair("SUBSCRIBED"), new_email("kill")
+    shop.stage.sandbox.edit("shopify", old, set={"email": new})
+    shop.stage.mark(old)
+    return new
+
+
+def _sides(shop: Ground, email: str) -> Any:
+    return shop.sides(email)
+
+
+def _asked(shop: Ground, email: str) -> Any:
+    return (*shop.sides(email), shop.contact_row(email)["confirmation_mails"])
+
+
+def _named(shop: Ground, email: str) -> Any:
+    contact, customer = shop.contact_row(email), shop.customer_row(email)
+    names = (customer["firstName"], customer["lastName"], contact["merge_fields"]["FNAME"])
+    return (*names, contact["merge_fields"].get("LNAME"), tuple(contact["tags"]))
+
+
+def _tagged(shop: Ground, email: str) -> Any:
+    contact = shop.contact_row(email)
+    return (*shop.sides(email), contact["merge_fields"]["FNAME"], tuple(contact["tags"]))
+
+
+def _texted(shop: Ground, email: str) -> Any:
+    return (*shop.sides(email), shop.contact_row(email)["sms"]["status"])
+
+
+OUT = ("UNSUBSCRIBED", "unsubscribed")
+IN = ("SUBSCRIBED", "subscribed")
+KINDS: dict[str, tuple[Begin, See, Any, str]] = {
+    "a new subscriber": (_new_subscriber, _tagged, (*IN, "Ana", ("Shopify", "vip")), "WriteContact"),
+    "an opt-in": (_opts_in, _tagged, (*IN, "Anna", ("Shopify", "two")), "WriteContact"),
+    "an opt-out in Shopify": (_opts_out_here, _sides, OUT, "WriteContact"),
+    "an opt-out in Mailchimp": (_opts_out_there, _sides, OUT, "WriteConsent"),
+    "an opt-in in Mailchimp": (_opts_in_there, _sides, IN, "WriteConsent"),
+    "a refused opt-in": (_refused, _asked, ("SUBSCRIBED", "pending", 1), "WriteContact"),
+    "a new customer": (_new_contact, _sides, IN, "CreateCustomer"),
+    "names and tags": (_names, _named, ("Anita", "Lopez", "Anita", "Lopez", ("Shopify", "two")), "UpdateCustomer"),
+    "text messages": (_texts, _texted, ("NOT_SUBSCRIBED", "transactional", "subscribed"), "WriteSms"),
+    "another address": (_moves, lambda shop, email: shop.status(email), "subscribed", "MoveContact"),
+}
+
+
+def contents(written: list[Row]) -> dict[tuple[str, str], int]:
+    """How many different contents each kind of write had, by platform."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for line in written:
+        found.setdefault((line["platform"], line["kind"]), set()).add(line["digest"])
+    return {kind: len(digests) for kind, digests in found.items()}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_killed_between_any_two_steps(shop: Ground, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Issue 3, R4: every kill point of this kind of write."""
+    begin, see, wanted, step = KINDS[name]
+    drive = driving.drive
+
+    def once(reaper: Reaper) -> dict[tuple[str, str], int]:
+        shop.clear()
+        email = begin(shop)
+        with shop.writes() as written:
+            shop.stage.mark(email)
+            monkeypatch.setattr(live, "drive", reaper.around(drive))
+            if reaper.at is not None:
+                with pytest.raises(Killed):
+                    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, work=work)
+                monkeypatch.setattr(live, "drive", drive)
+            taken_over(shop)
+        monkeypatch.setattr(live, "drive", drive)
+        where = (name, reaper.at, reaper.after, reaper.steps)
+        assert see(shop, email) == wanted, where
+        assert shop.change(email) is None, where
+        assert shop.quiet(email), where
+        assert shop.person(email)["intent"] is None, where
+        return contents(written)
+
+    undisturbed = Reaper()
+    usual = once(undisturbed)
+    assert step in undisturbed.steps
+    for at in range(len(undisturbed.steps)):
+        for after in (False, True):
+            made = once(Reaper(at, after))
+            more = {kind: n for kind, n in made.items() if n > usual.get(kind, 0)}
+            assert not more, (name, undisturbed.steps[at], after, more)
+
+
+def test_the_opt_out_that_comes_while_nobody_works(shop: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """L1: killed after subscribing a contact; the person opts out in Mailchimp before anybody looks again."""
+    email = _opts_in(shop)
+    shop.stage.mark(email)
+    drive = driving.drive
+    reaper = Reaper()
+    seen: list[str] = []
+
+    def until_written(walks: Sequence[Any], options: Any, doings: Mapping[type[Any], Any]) -> None:
+        def last(kind: type[Any], do: Any) -> Any:
+            def done(group: Sequence[Any]) -> Any:
+                answers = do(group)
+                seen.append(kind.__name__)
+                if kind.__name__ == "WriteContact":
+                    raise Killed
+                return answers
+
+            return done
+
+        drive(walks, options, {kind: last(kind, do) for kind, do in doings.items()})
+
+    monkeypatch.setattr(live, "drive", until_written)
+    with pytest.raises(Killed):
+        lanes.drain(shop.stage.runtime, stop=shop.stage.stop, work=work)
+    assert shop.sides(email) == IN
+    assert seen[-1] == "WriteContact"
+    shop.contact(email, "unsubscribed", by="person")
+    shop.stage.mark(email, source="mailchimp")
+    monkeypatch.setattr(live, "drive", reaper.around(drive))
+    taken_over(shop)
+    assert shop.sides(email) == OUT
+    assert shop.quiet(email)
