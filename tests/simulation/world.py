@@ -528,7 +528,8 @@ class World:
         sides = outcome.sides
         if person.id is None and sides.customer is None and sides.contact is None:
             return
-        told = [at for at in (person.opted_out_at, _told(worker)) if at is not None]
+        there = self.people.get(worker.key, person)  # facts stay, whoever stored them
+        told = [at for at in (person.opted_out_at, there.opted_out_at, _told(worker)) if at is not None]
         self.people[worker.key] = Person(
             worker.key,
             outcome.known,

@@ -90,6 +90,8 @@ _NAMES = [column.split()[0] for column in _STORED.split(", ")]
 _KEPT = {
     "name": "coalesce(nullif(excluded.name, ''), p.name)",
     **{name: f"coalesce(excluded.{name}, p.{name})" for name in ("email", "customer_at", "contact_changed_at")},
+    # facts: a row that was moved here while we looked may know of a later one
+    **{name: f"greatest(p.{name}, excluded.{name})" for name in ("opted_out_at", "our_opt_out_at")},
 }
 
 
