@@ -273,6 +273,7 @@ def test_inside_the_admin_by_token_alone(embedded: Any, database: Any, admin: An
     frame.evaluate(
         "document.querySelector('s-link[href=\"/settings\"]').dispatchEvent(new CustomEvent('shopify:navigate', {bubbles: true}))"
     )
+    frame.get_by_role("link", name="Edit tags").click()
     frame.get_by_label("Tag for contacts we create").fill("Admin")
     frame.get_by_role("button", name="Save").click()
     frame.get_by_text("Settings saved").wait_for()

@@ -115,6 +115,8 @@ def test_failed_items_are_grouped_with_the_platforms_words_and_tried_again(clien
     assert other.post("/failed/retry", data={"item": item["id"]}).headers["location"] == "/failed?retried=0"
     answer = client.post("/failed/retry", data={"item": item["id"]})
     assert answer.headers["location"] == "/failed?retried=1"
+    again = client.post("/failed/retry", data={"item": item["id"]})
+    assert again.headers["location"] == "/failed?retried=0"  # and nobody else is retried in its place
     assert "1 retry queued" in client.get("/failed?retried=1").text
     assert one(database, "select source from changes where key = 'anna.berg@example.com'") == "merchant"
     assert one(database, "select count(*) from changes where state = 'parked'") == 1
