@@ -84,8 +84,8 @@ def unregister(gateways: Gateways, shop_id: int) -> None:
         for each in subscriptions.all_subscriptions(client):
             if each.name.startswith(subscriptions.PREFIX) and each.topic != "APP_UNINSTALLED":
                 subscriptions.delete(client, each.id)
-    except PlatformError as error:
-        log.warning("webhooks_left_behind", platform="shopify", code=error.code)
+    except (PlatformError, VaultError) as error:  # a token that can't be opened any more must not keep the shop here
+        log.warning("webhooks_left_behind", platform="shopify", error=type(error).__name__)
     with gateways.database.transaction() as tx:
         rows = hooks.of_shop(tx, shop_id, "mailchimp")
         hooks.retire(tx, shop_id, [row.id for row in rows])
@@ -95,8 +95,8 @@ def unregister(gateways: Gateways, shop_id: int) -> None:
         for row in rows:
             if row.external_id:
                 _delete(client_of_mailchimp, row.topic, row.external_id)
-    except PlatformError as error:
-        log.warning("webhooks_left_behind", platform="mailchimp", code=error.code)
+    except (PlatformError, VaultError) as error:  # a token that can't be opened any more must not keep the shop here
+        log.warning("webhooks_left_behind", platform="mailchimp", error=type(error).__name__)
 
 
 def _check_shopify(gateways: Gateways, shop_id: int) -> Found:
