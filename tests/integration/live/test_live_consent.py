@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from live_ground import Ground, ago, new_email, stamp
 
+from shopchimp.mailchimp import webhooks
+
 # ------------------------------------------------------------------ Shopify to Mailchimp
 
 
@@ -57,7 +59,7 @@ def test_non_subscribed_customers_stay_out_when_switched_off(shop: Ground) -> No
 
 
 def test_an_order_without_the_tick_changes_nothing(shop: Ground) -> None:
-    """S20: subscribed stays subscribed, however often somebody buys without ticking the box."""
+    """S17, S20: subscribed stays subscribed, however often somebody buys without ticking the box."""
     email = shop.pair("SUBSCRIBED")
     shop.customer(email, note="bought again, box not ticked")
     with shop.writes() as written:
@@ -214,8 +216,11 @@ def test_an_echo_writes_nothing(shop: Ground) -> None:
 
 def test_a_campaign_is_only_a_nudge(shop: Ground) -> None:
     """S53: activity of campaigns is a later matter; its webhook makes us look and writes nothing."""
+    body = b"type=campaign&fired_at=2026-11-22+10:00:00&data[id]=c1&data[status]=sent&data[list_id]=l1"
+    notice = webhooks.notice(body, now=ago(seconds=0))
+    assert (notice.meaning, notice.addresses) == (webhooks.Meaning.NOTED, ())
     email = shop.pair("SUBSCRIBED")
     with shop.writes() as written:
-        shop.look(email, source="campaign")
+        shop.look(email, source="mailchimp")
     assert written == []
     assert shop.change(email) is None

@@ -226,16 +226,24 @@ def test_the_opt_out_that_comes_while_nobody_works(shop: Ground, monkeypatch: py
     """L1: killed after subscribing a contact; the person opts out in Mailchimp before anybody looks again."""
     email = _opts_in(shop)
     shop.stage.mark(email)
-    drive = driving.drive
-    reaper = Reaper()
-    seen: list[str] = []
+    killed_after(shop, monkeypatch, "WriteContact")
+    assert shop.sides(email) == IN
+    shop.contact(email, "unsubscribed", by="person")
+    shop.stage.mark(email, source="mailchimp")
+    taken_over(shop)
+    assert shop.sides(email) == OUT
+    assert shop.quiet(email)
 
-    def until_written(walks: Sequence[Any], options: Any, doings: Mapping[type[Any], Any]) -> None:
+
+def killed_after(shop: Ground, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """One drain that dies right after the first step of this kind was done."""
+    drive = driving.drive
+
+    def dying(walks: Sequence[Any], options: Any, doings: Mapping[type[Any], Any]) -> None:
         def last(kind: type[Any], do: Any) -> Any:
             def done(group: Sequence[Any]) -> Any:
                 answers = do(group)
-                seen.append(kind.__name__)
-                if kind.__name__ == "WriteContact":
+                if kind.__name__ == step:
                     raise Killed
                 return answers
 
@@ -243,14 +251,36 @@ def test_the_opt_out_that_comes_while_nobody_works(shop: Ground, monkeypatch: py
 
         drive(walks, options, {kind: last(kind, do) for kind, do in doings.items()})
 
-    monkeypatch.setattr(live, "drive", until_written)
-    with pytest.raises(Killed):
-        lanes.drain(shop.stage.runtime, stop=shop.stage.stop, work=work)
-    assert shop.sides(email) == IN
-    assert seen[-1] == "WriteContact"
-    shop.contact(email, "unsubscribed", by="person")
-    shop.stage.mark(email, source="mailchimp")
-    monkeypatch.setattr(live, "drive", reaper.around(drive))
+    with monkeypatch.context() as patched:
+        patched.setattr(live, "drive", dying)
+        with pytest.raises(Killed):
+            lanes.drain(shop.stage.runtime, stop=shop.stage.stop, work=work)
+
+
+def test_a_tag_put_on_before_the_kill_is_ours(shop: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S102: the intent tells whose tag it is: taken off the customer before the next look, it goes from the contact."""
+    email = shop.pair("SUBSCRIBED", tags=["one"])
+    shop.customer(email, tags=["one", "two"])
+    shop.stage.mark(email)
+    killed_after(shop, monkeypatch, "WriteContact")
+    assert shop.contact_row(email)["tags"] == ["Shopify", "one", "two"]
+    shop.customer(email, tags=["one"])
+    shop.stage.mark(email)
     taken_over(shop)
-    assert shop.sides(email) == OUT
-    assert shop.quiet(email)
+    assert shop.contact_row(email)["tags"] == ["Shopify", "one"]
+
+
+def test_a_name_brought_before_the_kill_is_no_edit_of_the_merchants(
+    shop: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S75: the intent tells our own write from an edit in Shopify, so the next edit in Mailchimp isn't overwritten."""
+    email = shop.pair("SUBSCRIBED", firstName="Ana")
+    shop.contact(email, set={"merge_fields": {"FNAME": "Anita"}})
+    shop.stage.mark(email, source="mailchimp")
+    killed_after(shop, monkeypatch, "UpdateCustomer")
+    assert shop.customer_row(email)["firstName"] == "Anita"
+    shop.contact(email, set={"merge_fields": {"FNAME": "Nita"}})
+    shop.stage.mark(email, source="mailchimp")
+    taken_over(shop)
+    assert shop.customer_row(email)["firstName"] == "Nita"
+    assert shop.contact_row(email)["merge_fields"]["FNAME"] == "Nita"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from itertools import count
 
 import pytest
@@ -10,6 +10,9 @@ from live_ground import Ground, ago, new_email, stamp
 from sqlalchemy import text
 
 from shopchimp.db import changes
+from shopchimp.jobs import chores
+from shopchimp.services import backfills
+from shopchimp.services import sms as switch
 
 _phones = count(100)
 
@@ -92,8 +95,44 @@ def test_subscribed_before_the_start_date(texting: Ground) -> None:
     assert found[1] == "subscribed"
 
 
-def test_subscribed_at_an_unknown_time_or_number(texting: Ground) -> None:
-    """S32, S33: no time proves nothing; a local number can't be texted."""
+def test_switched_on_with_a_date_in_the_past(shop: Ground) -> None:
+    """S28, S29, S31, S33, S34: refused without a programme; the count before saving is what the backfill then does."""
+    gateways, shop_id = shop.stage.runtime.gateways, shop.stage.shop_id
+    early, late = (texted(shop, "SUBSCRIBED", ago(days=days), phone=new_phone()) for days in (60, 3))
+    left = texted(shop, "UNSUBSCRIBED", ago(days=3), phone=new_phone())
+    start = ago(days=30).date()
+    shop.stage.sandbox.control("edit", platform="mailchimp", sms_programme="none")
+    with pytest.raises(switch.SmsRefused) as refused:
+        switch.activate(gateways, shop_id, start_date=start, by="a test")
+    assert refused.value.code == "sms_no_programme"
+    shop.stage.sandbox.control("edit", platform="mailchimp", sms_programme="approved")
+    assert switch.status(gateways, shop_id).available
+    assert "engaged" in switch.status(gateways, shop_id).hint
+
+    def taken_in(day: date) -> int:
+        with shop.stage.database.transaction() as tx:
+            return switch.count(tx, shop_id, day).taken_in
+
+    expected = taken_in(start)
+    assert taken_in(ago(days=90).date()) > expected
+    before = texting_contacts(shop)
+    switch.activate(gateways, shop_id, start_date=start, by="a test")
+    chores.drain(shop.stage.runtime, {"sms_backfill": backfills.sms}, stop=shop.stage.stop)
+    shop.stage.live()
+    assert texting_contacts(shop) - before == expected
+    assert (sms(shop, late) or ("", ""))[1] == "subscribed"
+    assert sms(shop, early) is None
+    assert sms(shop, left) is None
+    assert taken_in(start) == 0
+
+
+def texting_contacts(shop: Ground) -> int:
+    contacts = shop.stage.sandbox.state("mailchimp").values()
+    return sum(1 for row in contacts if row["sms"] and row["sms"]["status"] == "subscribed")
+
+
+def test_whoever_never_chose(texting: Ground) -> None:
+    """S32: e-mail consent is no consent to texts; there is nothing to explain either."""
     email = texting.pair("SUBSCRIBED")
     assert (texting.person(email)["sms"] or {}).get("held") is None  # never asked: no reason at all
     assert sms(texting, email) is None
