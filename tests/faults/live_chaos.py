@@ -6,11 +6,12 @@ than every five minutes. What is right is asked of the sandboxes (`live_chaos_cr
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ SETTINGS = {
 POLLS = ("poll_customers", "poll_contacts")
 WORKERS = ("worker", "worker-2")
 AGAIN = 0.1
+RECORD = "calls.jsonl"
+WINDOW = 20.0  # seconds from a slice's reading to the end of its write, with calls that hang and servers that crash
 
 
 class Live:
@@ -42,6 +45,8 @@ class Live:
     def __init__(self, house: House) -> None:
         self.house = house
         self.sandbox = Sandbox(house.shopify_url, house.mailchimp_url)
+        self.record = house.plan.folder / RECORD
+        self._unsubscribed: dict[str, list[float]] | None = None
         self.merchant = Merchant(app_url=house.app_url, sandbox_url=house.shopify_url, shop=SHOP)
 
     def close(self) -> None:
@@ -119,6 +124,12 @@ class Live:
         crowd.book(made, (began + time.time()) / 2, {each["number"] for each in answer["failed"]})
         return int(answer["done"])
 
+    def crossed(self, key: str, at: float) -> bool:
+        """Whether a call of the app that may have unsubscribed this contact ended just after this moment."""
+        if self._unsubscribed is None:
+            self._unsubscribed = _unsubscribed(self.record)
+        return any(-0.1 <= ended - at <= WINDOW for ended in self._unsubscribed.get(key, ()))
+
     def ends(self) -> tuple[dict[str, Row], dict[str, Row]]:
         """Both platforms' stores."""
         return self.sandbox.state("shopify"), self.sandbox.state("mailchimp")
@@ -127,6 +138,7 @@ class Live:
 @contextmanager
 def live(folder: Path, *sandbox: str, workers: int = 2, settings: dict[str, str] | None = None) -> Iterator[Live]:
     """A house in which live sync has begun."""
+    sandbox = (*sandbox, "--record", str(folder / RECORD))
     plan = Plan(folder, sandbox=sandbox, settings={**SETTINGS, **(settings or {})}, durable=False, beat=False)
     with House(plan) as house:
         given = Live(house)
@@ -137,6 +149,19 @@ def live(folder: Path, *sandbox: str, workers: int = 2, settings: dict[str, str]
             yield given
         finally:
             given.close()
+
+
+def _unsubscribed(record: Path) -> dict[str, list[float]]:
+    """When calls of the app set a contact to unsubscribed, by address."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for line in record.read_bytes().splitlines():
+        call = json.loads(line)
+        if call["platform"] == "mailchimp" and call["method"] in ("PUT", "POST", "PATCH") and call["body"]:
+            members = call["body"].get("members", [call["body"]])
+            for member in members:
+                if member.get("status") == "unsubscribed" and "email_address" in member:
+                    found[member["email_address"].lower()].append(call["at"])
+    return found
 
 
 class Nemeses:

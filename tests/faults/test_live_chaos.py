@@ -28,12 +28,12 @@ SANDBOX = ("--people", str(PEOPLE), "--seed", str(SEED), "--plan", "unlimited", 
 HOOKS = {"lose": 0.1, "double": 0.1, "reorder": 0.1, "delay_ms": [0, 300], "seed": SEED}
 CALM_HOOKS = {"lose": 0, "double": 0, "reorder": 0, "delay_ms": [0, 0]}
 FAULTS = (
-    {"kind": "429", "rate": 0.005},
+    {"kind": "429", "rate": 0.01},
     {"kind": "500", "rate": 0.02},
-    {"kind": "reset", "rate": 0.01},
-    {"kind": "reset_after", "rate": 0.01},
-    {"kind": "truncated", "rate": 0.005},
-    {"kind": "timeout", "rate": 0.002, "seconds": 3},
+    {"kind": "reset", "rate": 0.015},
+    {"kind": "reset_after", "rate": 0.015},
+    {"kind": "truncated", "rate": 0.01},
+    {"kind": "timeout", "rate": 0.01, "seconds": 3},
 )
 LEAST = {"worker": 4, "flush": 5, "redis": 2, "web": 2, "postgres": 1, "polls": 4}
 
@@ -71,14 +71,12 @@ def storm(tmp_path_factory: pytest.TempPathFactory) -> Storm:
             nemeses.stop()
         storm.seconds["storm"] = time.monotonic() - began
         storm.struck = nemeses.struck
-        storm.fired = Counter(
-            {rule["kind"]: rule["fired"] for rule in given.sandbox.http.get("/_sandbox/faults").json()["rules"]}
-        )
+        storm.fired = faults(given)
         given.sandbox.faults()
         given.sandbox.control("webhooks", **CALM_HOOKS)
         given.settle(seconds=LONGEST)
         storm.seconds["quiet"] = time.monotonic() - began
-        storm.wrong = crowd.verdict(*given.ends())
+        storm.wrong = crowd.verdict(*given.ends(), given.crossed)
         storm.parked, storm.poisoned, storm.acts = given.parked(), crowd.poisoned(), crowd.counts
         storm.most_connections = given.sandbox.calls()["max_connections"]
         for report in given.sandbox.http.get("/_sandbox/webhooks").json().values():
@@ -106,9 +104,23 @@ def push(given: Live, crowd: Crowd, nemeses: Nemeses) -> None:
     while pushed < CHANGES:
         pushed += given.edit(crowd, BATCH)
         time.sleep(max(0.0, began + pushed / A_SECOND - time.monotonic()))
-    while any(nemeses.struck[name] < least for name, least in LEAST.items()) and time.monotonic() < began + LONGEST:
+    while missing(given, nemeses) and time.monotonic() < began + LONGEST:
         given.edit(crowd, 5)  # somebody has to be at work when a worker is killed
         time.sleep(0.2)
+
+
+def missing(given: Live, nemeses: Nemeses) -> list[str]:
+    """What has not struck often enough yet."""
+    few = [name for name, least in LEAST.items() if nemeses.struck[name] < least]
+    return few + [kind for kind, times in faults(given).items() if not times]
+
+
+def faults(given: Live) -> Counter[str]:
+    """How often each fault struck, on both platforms together."""
+    found: Counter[str] = Counter()
+    for rule in given.sandbox.http.get("/_sandbox/faults").json()["rules"]:
+        found[rule["kind"]] += rule["fired"]
+    return found
 
 
 def test_every_nemesis_struck(storm: Storm) -> None:
@@ -120,7 +132,11 @@ def test_every_nemesis_struck(storm: Storm) -> None:
 
 
 def test_both_sides_end_as_people_chose(storm: Storm) -> None:
-    """0 missing, 0 stale: no opt-out and no opt-in lost, no old name back, no difference that nothing explains."""
+    """0 missing, 0 stale: no opt-out and no opt-in lost, no old name back, no difference that nothing explains.
+
+    An opt-in made while a write of ours was on its way may fall to the opt-out before it; that is rare.
+    """
+    assert storm.acts["crossed"] <= 0.004 * storm.acts.total()
     told = "\n".join(f"{wrong} ({len(who)}):\n" + "\n".join(who[:5]) for wrong, who in storm.wrong.items())
     assert not storm.wrong, told
 

@@ -46,7 +46,7 @@ def test_a_flood_of_deliveries_converges_and_an_audit_finds_nothing_unexplained(
         told = hooks(given)
         given.sandbox.control("webhooks", **CALM_HOOKS)
         quiet = given.settle(seconds=LONGEST)
-        wrong = crowd.verdict(*given.ends())
+        wrong = crowd.verdict(*given.ends(), given.crossed)
         audit = audited(given)
     seconds = {"ready": pushing - began, "flood": pushed, "quiet": quiet, "all": time.monotonic() - began}
     print(nemeses.struck, told, {name: round(each, 1) for name, each in seconds.items()}, audit, sep="\n")

@@ -108,8 +108,12 @@ def _begin(runtime: Runtime, lane: str) -> tuple[Slice, int] | None:
 
 
 def _fair_share(tx: Connection, turn: lanes.Picked, count: int) -> int:
-    """All slots, or all but two while another shop's run needs the same login: it takes as many as it can get."""
-    return max(1, count - LEFT_TO_RUNS) if lanes.login_has_run(tx, turn.login_id) else count
+    """Half of the slots, so that who changes while a slice is worked on needn't wait for its end.
+
+    While another shop's run needs the same login two slots are left to it: it takes as many as it can get.
+    """
+    left = count - LEFT_TO_RUNS if lanes.login_has_run(tx, turn.login_id) else count
+    return max(1, left // 2)
 
 
 def _release(runtime: Runtime, slice_: Slice) -> None:

@@ -145,7 +145,7 @@ class ContactDoors:
 
     def write(self, writes: Sequence[WriteContact]) -> list[Any]:
         """Set contacts' consent and profiles. An answer or an error each, in order."""
-        if len(writes) <= FEW * self.slots:
+        if len(writes) <= self.slots:
             return self._side_by_side(self._write, writes)
         answers: dict[int, Any] = {}
         for creating in (True, False):
@@ -295,14 +295,16 @@ def _parsed_or_why(member: Member) -> Contact | UnknownStatus:
 
 
 def _as_remembered(row: Remembered) -> Contact | None:
-    """A contact that did not change since we recorded it."""
+    """A contact that did not change since we recorded it. Nobody recorded its tags; its phone only who looked at it."""
     status = ContactStatus(row.contact_status)
     if status is ContactStatus.ABSENT:
         return None
     consent = ContactConsent(status, row.contact_opted_at, row.contact_changed_at)
-    known = KnownSms.from_json(row.sms)
-    texts = ContactSms(SmsStatus(known.contact), known.contact_phone) if known is not None and known.contact else None
-    return Contact(row.contact_id or "", row.key, row.key, consent, row.fields or {}, tuple(row.tags or ()), texts)
+    known, archived = KnownSms.from_json(row.sms), status is ContactStatus.ARCHIVED
+    texts = None
+    if known is not None and known.contact:
+        texts = ContactSms(SmsStatus(known.contact), known.contact_phone, archived=archived)
+    return Contact(row.contact_id or "", row.key, row.key, consent, row.fields or {}, None, texts)
 
 
 def _consent(found: Any) -> Any:

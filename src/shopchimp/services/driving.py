@@ -7,6 +7,7 @@ and gives back an answer or an error for each. A look that gets an error ends th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,16 +79,36 @@ _ORDER: tuple[type[Any], ...] = (
 )
 
 
+# Writes of one side don't wait for those of the other: they are calls to different houses.
+_SIDES: tuple[frozenset[type[Any]], ...] = (
+    frozenset({steps.MoveContact, steps.WriteContact}),
+    frozenset({steps.CreateCustomer, steps.WriteConsent, steps.UpdateCustomer}),
+)
+
+
 def drive(walks: Sequence[Walk], options: LiveOptions, doings: Mapping[type[Any], Doing]) -> None:
     """Take every look to its end."""
     for walk in walks:
         walk.begin(options)
-    while waiting := [walk for walk in walks if walk.step is not None]:
-        kind = next(kind for kind in _ORDER if any(type(walk.step) is kind for walk in waiting))
-        group = [walk for walk in waiting if type(walk.step) is kind]
-        try:
-            answers: Sequence[Any] = doings[kind](group)
-        except (PlatformError, LeaseEnded) as error:  # the whole call failed: for everybody in it
-            answers = [error] * len(group)
-        for walk, answer in zip(group, answers, strict=True):
-            walk.go_on(answer)
+    with ThreadPoolExecutor(len(_SIDES), thread_name_prefix="side") as sides:
+        while waiting := [walk for walk in walks if walk.step is not None]:
+            groups = {kind: [walk for walk in waiting if type(walk.step) is kind] for kind in _next(waiting)}
+            answers = sides.map(lambda kind: _answers(doings[kind], groups[kind]), groups)  # noqa: B023 - used up below
+            for group, found in zip(groups.values(), list(answers), strict=True):
+                for walk, answer in zip(group, found, strict=True):
+                    walk.go_on(answer)
+
+
+def _next(waiting: Sequence[Walk]) -> list[type[Any]]:
+    """The kind of step that is done next, and where it writes to one side, what waits to be written to the other."""
+    kinds = [kind for kind in _ORDER if any(type(walk.step) is kind for walk in waiting)]
+    mine = next((side for side in _SIDES if kinds[0] in side), None)
+    others = [kind for side in _SIDES if mine is not None and side is not mine for kind in kinds if kind in side]
+    return [kinds[0], *others[:1]]
+
+
+def _answers(doing: Doing, group: Sequence[Walk]) -> Sequence[Any]:
+    try:
+        return doing(group)
+    except (PlatformError, LeaseEnded) as error:  # the whole call failed: for everybody in it
+        return [error] * len(group)
