@@ -160,7 +160,7 @@ def problems(book: Book, end: Ending, *, create_customers: bool = False) -> list
         found.append(f"unequal: {end.customer} and {end.contact}")
     if own:
         last = max(own, key=lambda each: each.at)
-        if mailable and not last.opted_in:
+        if mailable and not last.opted_in and not _is_untold_tie(last, own):
             found.append("an opt-out was lost")
         sides = {each.side for each in own}
         lasts = [max((c for c in own if c.side == side), key=lambda each: each.at) for side in sides]
@@ -171,6 +171,14 @@ def problems(book: Book, end: Ending, *, create_customers: bool = False) -> list
     elif mailable:
         found.append("mailable without any opt-in")
     return found
+
+
+def _is_untold_tie(out: Choice, own: list[Choice]) -> bool:
+    """An opt-out right after the other side's opt-in, by clocks that can't tell which came first, and its webhook lost.
+
+    There the table's default speaks for the opt-in (consent.md 2.6: ongoing opt-in, unsubscribed, unproven).
+    """
+    return not out.told and any(each.opted_in and each.side != out.side and out.at - each.at < SLACK for each in own)
 
 
 def _is_plain(book: Book, end: Ending, lasts: list[Choice], own: list[Choice]) -> bool:
