@@ -1,7 +1,7 @@
 """Every class of error during live work: what is retried, parked or pauses the connection, and what the merchant reads.
 
-Five people are worked on in one slice, and one of them (or the whole call) meets the error. Invariant 7: the others are
-finished. No change is lost: when the trouble is over, all five agree on both sides. (mailchimp.md 3, shopify.md 2.3, 5)
+A few people are worked on in one slice, and one of them (or the whole call) meets the error. Invariant 7: the others are
+finished. No change is lost: when the trouble is over, all of them agree on both sides. (mailchimp.md 3, shopify.md 2.3, 5)
 """
 
 from __future__ import annotations
@@ -130,8 +130,9 @@ MAILCHIMP = {
 }
 
 
-def five(shop: Ground) -> list[str]:
-    emails = [new_email("mc") for _ in range(5)]
+def few(shop: Ground) -> list[str]:
+    """Not more than the slots, so that each is written alone."""
+    emails = [new_email("mc") for _ in range(3)]
     for email in emails:
         shop.chosen(email, "SUBSCRIBED")
     shop.stage.mark(*emails)
@@ -141,7 +142,7 @@ def five(shop: Ground) -> list[str]:
 @pytest.mark.parametrize("name", MAILCHIMP)
 def test_mailchimp_answers_one_write_with(shop: Ground, name: str) -> None:
     """Mailchimp.md section 3, row by row."""
-    row, emails = MAILCHIMP[name], five(shop)
+    row, emails = MAILCHIMP[name], few(shop)
     victim, others = emails[2], emails[:2] + emails[3:]
     before = notes(shop)
 
@@ -228,7 +229,7 @@ def test_mailchimp_is_disturbed(shop: Ground, monkeypatch: pytest.MonkeyPatch, k
     """Each call of a look, each way of failing: tried again until it is right, written once."""
     monkeypatch.setattr(verdicts, "backoff", lambda _: 0.0)
     monkeypatch.setattr(mailchimp_client, "QUICK", httpx.Timeout(0.6))
-    emails = [new_email("mc") for _ in range(5)]
+    emails = [new_email("mc") for _ in range(3)]
     if where != "create":  # they are there, and opt in now with a tag more
         for email in emails:
             shop.customer(email)
@@ -427,7 +428,7 @@ def test_a_crash_of_our_own_harms_one(shop: Ground, monkeypatch: pytest.MonkeyPa
     """Invariant 7: the others of the slice are finished; the culprit is parked for us after some tries, not lost."""
     from shopchimp.domain import looking
 
-    emails = five(shop)
+    emails = few(shop)
     victim, whole = emails[0], looking._consent
 
     def crash(person: Any, *rest: Any) -> Any:
