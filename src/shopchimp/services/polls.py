@@ -11,7 +11,7 @@ changed everybody in the audience, nobody is marked. The deleted are in no list:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -204,20 +204,25 @@ def _compare_contacts(tx: Connection, poll: Poll, page: Sequence[Member]) -> tup
     marks, facts = [], []
     for key, member in found.items():
         known = seen.get(key)
-        if known is None or contact_differs(known, member, first=poll.first):
+        if known is None or contact_differs(known, member, first=poll.first, two_way=poll.field_map.two_way):
             marks.append(Mark(key, "poll", event_at=member.changed_at))
         else:
             facts.append(ContactFacts(key, member.changed_at, member.opted_in_at))
     return marks, facts
 
 
-def contact_differs(known: Seen, member: Member, *, first: bool) -> bool:
-    """Whether the contact says something else than we last saw. `first`: our own first sync changed it."""
+def contact_differs(known: Seen, member: Member, *, first: bool, two_way: Collection[str] = ()) -> bool:
+    """Whether the contact says something else than we last saw. `first`: our own first sync changed it.
+
+    What both sides agreed on doesn't name a field that was empty on both: a first value in one of the `two_way` fields
+    is to go to the customer, too.
+    """
     status = member.status if member.status in CONTACT_STATUSES else "absent"  # which we store for a word unknown to us
     if status != known.contact_status or _opted_in_anew(known, member):
         return True
     if known.fields is not None:
-        return any(differences({tag: value}, member.merge_fields) for tag, value in known.fields.items())
+        agreed = {**dict.fromkeys(two_way, ""), **known.fields}
+        return any(differences({tag: value}, member.merge_fields) for tag, value in agreed.items())
     if first or member.changed_at is None:
         return False  # nobody knows what was agreed on, but we do know who changed it
     return known.contact_changed_at is None or member.changed_at > known.contact_changed_at
