@@ -37,6 +37,7 @@ from shopchimp.domain.steps import (
     Done,
     Hint,
     Intend,
+    Interrupted,
     Line,
     LiveOptions,
     Look,
@@ -63,7 +64,12 @@ def look_at(person: Person, hint: Hint, options: LiveOptions) -> Looking:
     outcome = yield from _consent(person, sides, hint, options)
     if outcome.again or outcome.held or outcome.failed:
         return outcome
-    return (yield from _profile(person, outcome, hint, options))
+    try:
+        return (yield from _profile(person, outcome, hint, options))
+    except Interrupted:
+        if not outcome.wrote:
+            raise
+        return outcome  # consent was written: the ledger has to know, whatever becomes of the rest (invariant 1)
 
 
 def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> Looking:

@@ -216,4 +216,8 @@ class Outcome:
         return any(line.result == "synced" for line in self.lines)
 
 
+class Interrupted(Exception):
+    """Thrown into a look whose step could not be done: it ends with what it had written by then, if anything."""
+
+
 Looking = Generator[Step, Any, Outcome]

@@ -23,7 +23,10 @@ class LeaseEnded(Exception):
 
 @dataclass(slots=True)
 class Walk:
-    """One person's look on its way: the step it waits for, or how it ended."""
+    """One person's look on its way: the step it waits for, or how it ended.
+
+    `written` is what a look had written when an error ended it: it goes to the log, the rest is looked at again.
+    """
 
     person: Person
     hint: Hint
@@ -31,6 +34,7 @@ class Walk:
     step: Step | None = None
     outcome: Outcome | None = None
     error: Exception | None = None
+    written: Outcome | None = None
     sides: Sides | None = None
     _look: Looking | None = None
 
@@ -48,8 +52,13 @@ class Walk:
         """Hand in what came of the step; the look takes the next one or ends."""
         assert self._look is not None  # noqa: S101 - tells the type checker
         if isinstance(answer, Exception):
-            self._look.close()
             self.step, self.error = None, answer
+            try:
+                self._look.throw(steps.Interrupted)
+            except StopIteration as end:
+                self.written = end.value
+            except steps.Interrupted:
+                pass
             return
         if isinstance(answer, Sides):
             self.sides = answer

@@ -23,10 +23,10 @@ from shopchimp.db import changes, connections, looks
 from shopchimp.db.changes import Claimed
 from shopchimp.db.looks import Remembered
 from shopchimp.db.session import Database
-from shopchimp.domain import steps
+from shopchimp.domain import steps, tags
 from shopchimp.domain.consent import NO_CUSTOMER
 from shopchimp.domain.errors import Unauthorized
-from shopchimp.domain.records import Customer, Sides
+from shopchimp.domain.records import Contact, Customer, Sides
 from shopchimp.domain.steps import Hint, LiveOptions
 from shopchimp.services import breaker, live_options, privacy, recording, remembering, settings
 from shopchimp.services.contact_doors import ContactDoors
@@ -65,7 +65,6 @@ def work(
     slice_ = _open(gateways, shop_id, claimed, token=token, slots=slots, lost=lost, quiet=quiet)
     with closing(slice_.contacts):
         drive(slice_.walks, slice_.options, slice_.doings())
-    ended = [walk for walk in slice_.walks if walk.outcome is not None]
     context = recording.Context(
         token,
         {each.key: each for each in claimed},
@@ -74,19 +73,19 @@ def work(
         slice_.audience_size,
         slice_.causes,
     )
-    _record(gateways.database, shop_id, ended, context)
+    _record(gateways.database, shop_id, slice_.walks, context)
     troubles = {walk.key: walk.error for walk in slice_.walks if walk.error is not None}
-    return Worked(len(ended), troubles)
+    return Worked(len(slice_.walks) - len(troubles), troubles)
 
 
-def _record(database: Database, shop_id: int, ended: Sequence[Walk], context: recording.Context) -> None:
+def _record(database: Database, shop_id: int, walks: Sequence[Walk], context: recording.Context) -> None:
     """Store what came of the looks. Where two of us wait for each other, Postgres ends one, who begins anew."""
     for left in reversed(range(RECORD_TRIES)):
         try:
             with database.transaction() as tx:
-                recording.follow(tx, shop_id, ended, context)
+                recording.follow(tx, shop_id, walks, context)
             with database.transaction() as tx:
-                recording.record(tx, shop_id, ended, context)
+                recording.record(tx, shop_id, walks, context)
         except OperationalError as error:
             if not left or not isinstance(error.orig, psycopg.errors.DeadlockDetected):
                 raise
@@ -200,6 +199,7 @@ class _Slice:
             )
             for walk in walks
         }
+        contacts |= self.contacts.read([key for key in keys if self._is_unsure(key, contacts.get(key), here[key])], {})
         with self.gateways.database.transaction() as tx:
             owners = looks.owners(tx, self.shop_id, [each.id for each in here.values() if each is not None])
         answers: list[Any] = []
@@ -216,6 +216,20 @@ class _Slice:
             owner = owners.get(customer.id) if customer is not None else None
             answers.append(Sides(walk.key, customer, contact, gone_to, there is not None, owner))
         return answers
+
+    def _is_unsure(self, key: str, contact: Any, customer: Customer | None) -> bool:
+        """Whether a contact that is believed to be as remembered has to be asked for all the same.
+
+        Memory has the tags that we carried, not the contact's own; and of somebody whom live sync never looked at, not
+        the phone's consent: a STOP from before the first sync would be overlooked.
+        """
+        if not isinstance(contact, Contact) or customer is None:
+            return False
+        texting = self.options.sms.start_date is not None and customer.sms is not None
+        if texting and contact.sms is None:
+            return True
+        carried = row.tags if (row := self.remembered.get(key)) is not None else None
+        return contact.tags is None and tags.differ(customer.tags, carried, self.options.profile.tags)
 
     def _customers(self, walks: Sequence[Walk]) -> tuple[dict[int, Customer], dict[str, Customer | None]]:
         """The customers that these people may be, by number; for the others, who has their address."""

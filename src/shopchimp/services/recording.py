@@ -23,6 +23,7 @@ from shopchimp.services.driving import Walk
 from shopchimp.services.settings import BreakerSettings
 
 _OUT = frozenset({"UNSUBSCRIBED", "unsubscribed"})
+PASSES = {"mc_too_many_signups": 86_400.0}  # refusals that pass: tried again after so many seconds, a few times
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,9 @@ def follow(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context
     changes.mark(tx, shop_id, found)
 
 
-def record(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context) -> None:
-    """Store it all, and let go of the changes."""
+def record(tx: Connection, shop_id: int, walks: Sequence[Walk], context: Context) -> None:
+    """Store it all and let go of the changes whose look ended; of the others only what they wrote is logged."""
+    ended = [walk for walk in walks if walk.outcome is not None]
     outcomes = {walk.key: walk.outcome for walk in ended if walk.outcome is not None}
     # whoever lost the lease knows an older world than the one who has it now: only the log remembers this look
     ours = changes.still_held(tx, shop_id, context.token, list(outcomes))
@@ -63,7 +65,9 @@ def record(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context
         if walk.key in ours and (row := _row(walk.person, walk.hint, outcomes[walk.key], context)) is not None
     ]
     ids = looks.store(tx, shop_id, rows) if rows else {}
-    _log(tx, shop_id, outcomes, ids, context)
+    written = {walk.key: walk.written for walk in walks if walk.written is not None}
+    known = {key: row.id for key, row in looks.load(tx, shop_id, list(written)).items()} if written else {}
+    _log(tx, shop_id, {**outcomes, **written}, {**ids, **known}, context)
     for walk in ended:
         if (there := outcomes[walk.key].moved_to) is not None and walk.key in ours:
             looks.move(tx, shop_id, walk.key, there)
@@ -154,15 +158,17 @@ def _let_go(tx: Connection, shop_id: int, outcomes: Mapping[str, Outcome], conte
         for key, outcome in outcomes.items()
         if outcome.held
     ]
+    failed = {key: outcome.failed for key, outcome in outcomes.items() if outcome.failed is not None}
+    passing = [(key, PASSES[each.code], each.code, each.words) for key, each in failed.items() if each.code in PASSES]
     parked = [
-        (key, claimed[key].version, outcome.failed.code, outcome.failed.words)
-        for key, outcome in outcomes.items()
-        if outcome.failed is not None
+        (key, claimed[key].version, each.code, each.words) for key, each in failed.items() if each.code not in PASSES
     ]
-    stopped = {each[0] for each in (*again, *held, *parked)}
+    stopped = {each[0] for each in (*again, *held, *passing, *parked)}
     done = [(key, claimed[key].version) for key in outcomes if key not in stopped]
     if again:
         changes.later(tx, shop_id, token, again, count=False)
+    if passing:
+        changes.later(tx, shop_id, token, passing, count=True)
     if held:
         changes.hold(tx, shop_id, token, held)
     if parked:

@@ -284,3 +284,25 @@ def test_a_name_brought_before_the_kill_is_no_edit_of_the_merchants(
     taken_over(shop)
     assert shop.customer_row(email)["firstName"] == "Nita"
     assert shop.contact_row(email)["merge_fields"]["FNAME"] == "Nita"
+
+
+def test_what_was_written_before_an_error_is_in_the_log(shop: Ground) -> None:
+    """Invariant 1: Shopify took the opt-out, Mailchimp failed with the tags. The ledger has the consent write, once."""
+    email = shop.pair("SUBSCRIBED")
+    shop.contact(email, "unsubscribed", by="person")
+    shop.customer(email, tags_add=["gold"])
+    shop.stage.sandbox.faults(
+        {
+            "platform": "mailchimp",
+            "route": "POST /lists/{list_id}/members/{subscriber_hash}/tags",
+            "kind": "503",
+            "times": 1,
+        }
+    )
+    shop.look(email, source="mailchimp")
+    assert shop.stage.sandbox.fired() == 1
+    shop.stage.sandbox.faults()
+    consent = [line for line in shop.lines(email) if (line["kind"], line["direction"]) == ("consent", "to_shopify")]
+    assert [(line["result"], line["rule"]) for line in consent] == [("synced", "webhook.S24")]
+    assert "gold" in shop.contact_row(email)["tags"]
+    assert shop.change(email) is None

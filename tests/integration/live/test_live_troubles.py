@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -107,7 +108,7 @@ MAILCHIMP = {
     ),
     "400 busy": Row(
         lambda: problem(400, "Invalid Resource", "x has signed up to a lot of lists very recently"),
-        "parked",
+        "tomorrow",
         "mc_too_many_signups",
     ),
     "400 plan": Row(lambda: problem(400, "Bad Request", "Your plan is full"), "parked", "mc_plan_limit"),
@@ -173,6 +174,11 @@ def test_mailchimp_answers_one_write_with(shop: Ground, name: str) -> None:
         case "again":
             assert change is not None
             assert (change["state"], change["cause"], change["attempts"]) == ("waiting", row.cause, 1)
+        case "tomorrow":
+            assert change is not None
+            assert (change["state"], change["cause"], change["attempts"]) == ("waiting", row.cause, 1)
+            assert timedelta(hours=23) < change["due_at"] - datetime.now(UTC) < timedelta(hours=25)
+            assert (shop.last(victim)["result"], shop.last(victim)["cause"]) == ("failed", row.cause)
         case "throttled":
             assert open_until(shop) == (True, row.cause)
             assert change is not None

@@ -31,9 +31,12 @@ def test_a_stop_from_before_the_first_sync_stands(new_database: Callable[[], str
         for n, email in enumerate(emails):
             phone = f"+1202556{n:04d}"
             texts = {"smsMarketingState": "SUBSCRIBED", "smsMarketingOptInLevel": "SINGLE_OPT_IN", "phone": phone}
-            edits.append({"platform": "shopify", "email": email, "set": {**texts, "sms_consent_at": stamp(ago(days=9))}})
-            stopped = {"status": "transactional", "sms": {"status": "unsubscribed", "phone": phone}}
-            edits.append({"platform": "mailchimp", "email": email, "set": stopped})
+            edits.append(
+                {"platform": "shopify", "email": email, "set": {**texts, "sms_consent_at": stamp(ago(days=9))}}
+            )
+            edits.append({"platform": "mailchimp", "email": email, "set": {"status": "transactional"}})
+            stopped = {"status": "unsubscribed", "phone": phone}
+            edits.append({"platform": "mailchimp", "email": email, "sms": stopped})
         synced_long_ago(shop, edits)
         shop.set(sms={"active": True, "start_date": ago(days=30).date().isoformat(), "two_way": False})
         shop.look(*emails, source="backfill", lane="backfill")
