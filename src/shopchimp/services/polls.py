@@ -204,7 +204,7 @@ def _compare_contacts(tx: Connection, poll: Poll, page: Sequence[Member]) -> tup
     marks, facts = [], []
     for key, member in found.items():
         known = seen.get(key)
-        if known is None or contact_differs(known, member, first=poll.first, two_way=poll.field_map.two_way):
+        if known is None or contact_differs(known, member, first=poll.first, two_way=poll.chosen.field_map.two_way):
             marks.append(Mark(key, "poll", event_at=member.changed_at))
         else:
             facts.append(ContactFacts(key, member.changed_at, member.opted_in_at))
