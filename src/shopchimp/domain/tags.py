@@ -79,6 +79,12 @@ def wanted(customer_tags: Iterable[str], rules: TagRules) -> tuple[str, ...]:
     return tuple(fitting)
 
 
+def differ(customer_tags: Iterable[str], carried: Iterable[str] | None, rules: TagRules) -> bool:
+    """Whether the customer's tags are others than those that we carried."""
+    due = wanted(customer_tags, rules)
+    return {name.casefold() for name in due} != {name.casefold() for name in carried or ()}
+
+
 def for_new_contact(customer_tags: Iterable[str], rules: TagRules) -> tuple[str, ...]:
     """All the tags of a contact that we make: the app's own first."""
     return clean((rules.app_tag, *wanted(customer_tags, rules)))

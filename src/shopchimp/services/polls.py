@@ -11,7 +11,7 @@ changed everybody in the audience, nobody is marked. The deleted are in no list:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,9 +27,8 @@ from shopchimp.domain.addresses import normalise
 from shopchimp.domain.fields import differences, merge_fields
 from shopchimp.domain.planning import CONTACT_STATUSES
 from shopchimp.domain.sms import KnownSms, SmsState
-from shopchimp.domain.tags import TagRules, wanted
+from shopchimp.domain.tags import TagRules, differ
 from shopchimp.mailchimp import members
-from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.mailchimp.members import Member
 from shopchimp.services import settings
 from shopchimp.services.gateways import Gateways
@@ -165,7 +164,7 @@ def _poll_contacts(poll: Poll) -> None:
     client = poll.gateways.mailchimp(poll.shop_id)
     for status in PASSES:
         place = poll.place(status)
-        for page in _changed_contacts(client, poll.audience_id, place.since, status):
+        for page in members.all_changed_since(client, poll.audience_id, place.since, status=status or None):
             with poll.gateways.database.transaction() as tx:
                 marks, facts = _compare_contacts(tx, poll, page)
                 poll_reads.remember(tx, poll.shop_id, facts)
@@ -173,29 +172,6 @@ def _poll_contacts(poll: Poll) -> None:
                     place.saw(member.changed_at)
                 poll.keep(tx, marks)
     poll.end()
-
-
-def _changed_contacts(
-    client: MailchimpClient, audience_id: str, since: datetime, status: str
-) -> Iterator[list[Member]]:
-    """Contacts in the order of their last change, page by page.
-
-    The next page begins at the last one's end by time: with a growing offset, somebody who changes meanwhile moves to
-    the end, everybody behind moves up by one, and one person is never seen. Only where a page isn't left by time (all
-    of it is one second, as after a batch) the offset grows.
-    """
-    offset = 0
-    while True:
-        page = members.changed_since(client, audience_id, since, offset=offset, status=status or None)
-        if page:
-            yield page
-        if len(page) < members.PAGE:
-            return
-        ends = max((member.changed_at for member in page if member.changed_at), default=since) - SECOND
-        if ends > since:
-            since, offset = ends, 0
-        else:
-            offset += len(page)
 
 
 def _compare_contacts(tx: Connection, poll: Poll, page: Sequence[Member]) -> tuple[list[Mark], list[ContactFacts]]:
@@ -297,9 +273,7 @@ def customer_differs(known: Seen, customer: Changed, chosen: ShopSettings, *, ou
 
 def _tags_differ(known: Seen, customer: Changed, rules: TagRules) -> bool:
     """None are remembered where a backfill is still due: it will come to them."""
-    if known.tags is None:
-        return False
-    return {tag.casefold() for tag in wanted(customer.tags, rules)} != {tag.casefold() for tag in known.tags}
+    return known.tags is not None and differ(customer.tags, known.tags, rules)
 
 
 def _texts_differ(known: Seen, customer: Changed) -> bool:
