@@ -39,6 +39,7 @@ EXTRA = (
     "CustomerEmailMarketingConsentState",
     "CustomerSmsMarketingConsentState",
     "MailingAddressConnection",
+    "MediaImage",
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shopchimp.sandbox.courier import DEFAULT_RETRY_SCALE, Courier
 from shopchimp.sandbox.faults import Traffic
-from shopchimp.sandbox.loaders import from_cdnow, from_shopify_csv
+from shopchimp.sandbox.loaders import from_cdnow, from_shopify_csv, purchases_of_cdnow
 from shopchimp.sandbox.mailchimp import MailchimpSandbox
 from shopchimp.sandbox.mailchimp.sms import PROGRAMMES
 from shopchimp.sandbox.people import Person, generate
@@ -16,7 +16,8 @@ from shopchimp.sandbox.recording import Recorder, WriteLog
 from shopchimp.sandbox.server import serve
 from shopchimp.sandbox.shopify.app import ShopifySandbox
 from shopchimp.sandbox.shopify.cost import PLANS
-from shopchimp.sandbox.shopify.oauth import AppIdentity
+from shopchimp.sandbox.shopify.oauth import SCOPES, AppIdentity
+from shopchimp.sandbox.shopify.opening import Opening, open_commerce
 
 DEMO_SHOP = "demo-store.myshopify.com"
 INVENTED = 2000
@@ -46,7 +47,8 @@ def main() -> None:
 
 
 def _platforms(given: argparse.Namespace, next_number: Callable[[], int]) -> tuple[ShopifySandbox, MailchimpSandbox]:
-    app = AppIdentity(given.api_key, given.api_secret, given.app_url)
+    scopes = (*SCOPES.split(","), *(["read_all_orders"] if given.read_all_orders else []))
+    app = AppIdentity(given.api_key, given.api_secret, given.app_url, scopes=scopes)
     shopify = ShopifySandbox(
         app=app,
         domains=given.shop or [DEMO_SHOP],
@@ -75,8 +77,24 @@ def _fill(given: argparse.Namespace, shopify: ShopifySandbox, mailchimp: Mailchi
     for number, domain in enumerate(list(shopify.shops)[1:], start=1):
         for person in generate(given.people or INVENTED, given.seed + number):
             shopify.add(person, domain)
+    open_commerce(shopify.main, _opening(given))
     shopify.finish()
     mailchimp.finish()
+
+
+def _opening(given: argparse.Namespace) -> Opening:
+    log = purchases_of_cdnow(given.data) if given.orders and given.data else None
+    return Opening(
+        seed=given.seed,
+        products=given.products,
+        invented_products=given.invented_products,
+        orders=given.orders,
+        purchases=log,
+        odd_orders=given.odd_orders,
+        checkouts=given.checkouts,
+        discounts=given.discounts,
+        codes=given.codes,
+    )
 
 
 def _people(given: argparse.Namespace) -> Iterator[Person]:
@@ -95,6 +113,14 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=int, help="how many customers (2000 invented ones, or all of --data)")
     parser.add_argument("--data", type=Path, help="folder that holds cdnow/purchases.csv.gz")
     parser.add_argument("--customers-csv", type=Path, help="Shopify's customer export")
+    parser.add_argument("--products", type=Path, help="folder of Shopify product CSVs for the first shop")
+    parser.add_argument("--invented-products", type=int, default=0)
+    parser.add_argument("--orders", action="store_true", help="one for each purchase of --data, or as the people say")
+    parser.add_argument("--odd-orders", type=int, default=0, help="guests, tests, refunds, currencies ... in turn")
+    parser.add_argument("--checkouts", type=int, default=0, help="left behind within the last month")
+    parser.add_argument("--discounts", type=int, default=0, help="code discounts of the four types")
+    parser.add_argument("--codes", type=int, default=1, help="how many codes each discount has")
+    parser.add_argument("--read-all-orders", action="store_true", help="the shop grants the optional scope too")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shop", action="append", help=f"may be given several times; default {DEMO_SHOP}")
     parser.add_argument("--plan", choices=list(PLANS), default="plus")

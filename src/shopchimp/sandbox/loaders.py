@@ -23,6 +23,7 @@ from shopchimp.sandbox.people import (
     customer,
     stranger,
 )
+from shopchimp.sandbox.shopify.purchases import Purchase
 
 PURCHASES = "cdnow/purchases.csv.gz"
 
@@ -44,6 +45,15 @@ def from_cdnow(folder: Path, seed: int, count: int | None = None) -> Iterator[Pe
         yield customer(number, seed, Purchases(each.orders, each.spent, each.first, each.last))
         if position % CUSTOMERS_PER_STRANGER == 0:
             yield stranger(CONTACTS_ONLY_FROM + position // CUSTOMERS_PER_STRANGER, seed)
+
+
+def purchases_of_cdnow(folder: Path) -> Iterator[Purchase]:
+    """Every line of the log: who bought, when, how many pieces and for how much."""
+    with gzip.open(folder / PURCHASES, "rt", newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            day = datetime.fromisoformat(row["date"]).replace(hour=12, tzinfo=UTC)
+            cents = int(Decimal(row["dollars"]) * 100)
+            yield Purchase(int(row["customer_id"]), int(day.timestamp()), int(row["cds"]), cents)
 
 
 def from_shopify_csv(file: Path) -> Iterator[Person]:

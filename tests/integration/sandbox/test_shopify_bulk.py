@@ -103,7 +103,7 @@ def test_children_follow_their_parent_with_its_id():
         ),
         (f"{{ customers {{ edges {{ node {{ id {MANY} }} }} }} }}", "cannot contain more than 5 connections"),
         (DEEP, "nesting depth greater than 2"),
-        ("{ orders { edges { node { id } } } }", "The sandbox has no bulk operation of orders yet"),
+        ("{ collections { edges { node { id } } } }", "The sandbox has no bulk operation of collections yet"),
     ],
 )
 def test_refusals(query, message):

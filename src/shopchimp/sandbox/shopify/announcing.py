@@ -51,6 +51,16 @@ class Announcer:
         if subscribed:
             self._to_subscriptions(subscribed, happening.topic, payloads.of(happening, customer, at=at), at)
 
+    def announce(self, topic: str, make: Callable[[], Mapping[str, Any]], first: bool) -> None:
+        """Something of the shop's commerce; the payload is made only if somebody listens."""
+        if self.courier is None:
+            return
+        if first or not self._event:
+            self._event = new_id()
+        subscribed = self.shop.webhooks.of_topic(topic_enum(topic))
+        if subscribed:
+            self._to_subscriptions(subscribed, topic, dict(make()), self.clock())
+
     def uninstalled(self) -> None:
         """To whoever subscribed by the API, and as the toml says. The subscriptions are gone when this is heard."""
         at, content = self.clock(), payloads.whole_shop(self.shop)

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from shopchimp.sandbox.people import Person
 from shopchimp.sandbox.recording import WriteLog
 from shopchimp.sandbox.shopify import admin, graphql_api
 from shopchimp.sandbox.shopify.authorize import authorize, form_or_json, session_token_answer
+from shopchimp.sandbox.shopify.commerce_editing import edit_commerce
+from shopchimp.sandbox.shopify.commerce_state import all_durable_commerce
 from shopchimp.sandbox.shopify.editing import all_durable, edit
 from shopchimp.sandbox.shopify.oauth import AppIdentity, OAuthError
 from shopchimp.sandbox.shopify.shop import Shop, open_shop
@@ -82,6 +85,7 @@ class ShopifySandbox:
     def finish(self) -> None:
         for shop in self.shops.values():
             shop.customers.open()
+            shop.commerce.open()
 
     # What the traffic layer and the control routes ask
 
@@ -101,14 +105,15 @@ class ShopifySandbox:
         return headers, orjson.dumps({"errors": "Internal Server Error" if status == 500 else "Service Unavailable"})
 
     def state(self) -> Iterator[Mapping[str, Any]]:
-        return all_durable(self.main.customers)
+        """The customers, then, marked by their `kind`, what the shop sells and has sold."""
+        return chain(all_durable(self.main.customers), all_durable_commerce(self.main.commerce))
 
     def writes(self) -> Iterable[Mapping[str, Any]]:
         return self.log
 
     def edit(self, change: Mapping[str, Any]) -> Mapping[str, Any]:
         shop = self.shops[change["shop"]] if "shop" in change else self.main
-        return edit(shop.customers, change)
+        return edit_commerce(shop, change) if "kind" in change else edit(shop.customers, change)
 
     def revoke(self) -> None:
         for shop in self.shops.values():

@@ -9,15 +9,17 @@ from graphql import (
     FieldNode,
     GraphQLError,
     GraphQLObjectType,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     get_argument_values,
     get_named_type,
+    is_abstract_type,
     is_object_type,
 )
 
-from shopchimp.sandbox.shopify.fields import CHILDREN
+from shopchimp.sandbox.shopify.fields import CHILDREN, type_of
 from shopchimp.sandbox.shopify.projection import (
     Fragments,
     NotCompilable,
@@ -129,13 +131,84 @@ def _connection(
             f"of 'ID' return type. Connection fields without 'id': {nodes[0].name.value}."
         )
     _refuse_connections_in_lists(node_type, groups, fragments)
-    show = _shown(node_type, {key: inside for key, inside in groups.items() if key not in inner}, fragments)
-    compiled = Connection(nodes[0], show)
+    below = [
+        found
+        for key, inside in groups.items()
+        if key not in inner and key != "__typename"
+        for found in _connections_below(node_type, inside, fragments)
+    ]
+    plain = {
+        key: _without_connections(node_type, inside, fragments) if below else inside
+        for key, inside in groups.items()
+        if key not in inner
+    }
+    compiled = Connection(nodes[0], _shown(node_type, plain, fragments))
+    for read, type_below, inside in below:
+        named = get_named_type(type_below.fields[inside[0].name.value].type)
+        child = _connection(named, inside, fragments, counted, depth=depth + 1)
+        compiled.children.append((read, child))
     for inside in inner.values():
         definition = node_type.fields[inside[0].name.value]
         child = _connection(get_named_type(definition.type), inside, fragments, counted, depth=depth + 1)
         compiled.children.append((_children(node_type.name, inside[0].name.value), child))
     return compiled
+
+
+Below = tuple[Callable[[Any], Any], GraphQLObjectType, list[FieldNode]]
+
+
+def _connections_below(type_: GraphQLObjectType, nodes: list[FieldNode], fragments: Fragments) -> Iterator[Below]:
+    """Connections inside a field that is one object of several types: the codes of a discount. One step deep."""
+    name = nodes[0].name.value
+    definition = type_.fields[name].type
+    named = get_named_type(definition)
+    if is_list(definition) or not is_abstract_type(named):
+        return
+    for possible in schema().get_possible_types(named):
+        for inside in grouped_fields(schema(), possible, selections_of(nodes), fragments).values():
+            field_name = inside[0].name.value
+            if field_name != "__typename" and is_connection(get_named_type(possible.fields[field_name].type)):
+                yield _reader(getter(type_, name), possible.name, field_name), possible, inside
+
+
+def _reader(get: Callable[[Any], Any], wanted: str, name: str) -> Callable[[Any], Any]:
+    children = _children(wanted, name)
+
+    def read(row: Any) -> Any:
+        value = get(row)
+        if value is None or type_of(value) != wanted:
+            return ()
+        return (each for each in children(value) if each is not None)
+
+    return read
+
+
+def _without_connections(type_: GraphQLObjectType, nodes: list[FieldNode], fragments: Fragments) -> list[FieldNode]:
+    """The same selection with what the connections below it show left out; they have lines of their own."""
+    if nodes[0].selection_set is None:
+        return nodes
+    named = get_named_type(type_.fields[nodes[0].name.value].type)
+    return [_cut(node, named, fragments) for node in nodes]
+
+
+def _cut(node: Any, parent: Any, fragments: Fragments) -> Any:
+    kept: list[Any] = []
+    for each in node.selection_set.selections:
+        if isinstance(each, FieldNode):
+            if each.name.value == "__typename" or not is_connection(
+                get_named_type(parent.fields[each.name.value].type)
+            ):
+                kept.append(each)
+        elif isinstance(each, InlineFragmentNode):
+            inner = schema().type_map[each.type_condition.name.value] if each.type_condition else parent
+            kept.append(_cut(each, inner, fragments))
+        else:
+            fragment = fragments[each.name.value]
+            inner = schema().type_map[fragment.type_condition.name.value]
+            cut = _cut(fragment, inner, fragments)
+            kept.append(InlineFragmentNode(type_condition=fragment.type_condition, selection_set=cut.selection_set))
+    values = {name: getattr(node, name) for name in node.keys}
+    return type(node)(**{**values, "selection_set": SelectionSetNode(selections=tuple(kept))})
 
 
 def _children(type_name: str, name: str) -> Callable[[Any], Any]:

@@ -176,7 +176,7 @@ def _resolver(type_name: str, name: str) -> Any:
     table = table_of(type_name)
     if table is not None and name in table:
         get = table[name]
-        return lambda each, _: get(each)
+        return lambda each, _, **__: get(each)
 
     def from_mapping(each: Any, _: GraphQLResolveInfo[Any], **__: Any) -> Any:
         if each is None or table is not None:

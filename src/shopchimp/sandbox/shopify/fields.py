@@ -21,6 +21,10 @@ class Money(NamedTuple):
     amount: str
     currency: str = CURRENCY
 
+    @property
+    def graphql_type(self) -> str:
+        return "MoneyV2"
+
 
 @lru_cache(maxsize=20_000)
 def _day(days: int) -> str:
@@ -53,7 +57,7 @@ def _constant(value: Any) -> Getter:
 
 _PLACE_FIELDS: Final = ("address1", "address2", "city", "province", "country", "zip", "phone")
 
-FIELDS: Final[Mapping[str, Mapping[str, Getter]]] = {
+FIELDS: Final[dict[str, Mapping[str, Getter]]] = {
     "Customer": {
         "id": lambda c: f"gid://shopify/Customer/{c.number}",
         "legacyResourceId": lambda c: str(c.number),
@@ -148,7 +152,7 @@ CONNECTION: Final[Mapping[str, Getter]] = {
 }
 
 # Connections inside an object, as the list of all that stands in them. Metafields join in a later issue.
-CHILDREN: Final[Mapping[tuple[str, str], Callable[[Any], Sequence[Any]]]] = {
+CHILDREN: Final[dict[tuple[str, str], Callable[[Any], Sequence[Any]]]] = {
     ("Customer", "metafields"): lambda _: (),
     ("Customer", "addressesV2"): lambda c: [c.address] if c.address else [],
 }
@@ -159,10 +163,22 @@ def _page_of_children(children: Callable[[Any], Sequence[Any]]) -> Callable[[Any
 
 
 # Fields of objects that take arguments: (object, arguments) -> value.
-WITH_ARGUMENTS: Final[Mapping[tuple[str, str], Callable[[Any, Mapping[str, Any]], Any]]] = {
+WITH_ARGUMENTS: Final[dict[tuple[str, str], Callable[[Any, Mapping[str, Any]], Any]]] = {
     **{name: _page_of_children(children) for name, children in CHILDREN.items()},
     ("Customer", "addresses"): lambda c, _: [c.address] if c.address else [],
 }
+
+
+def register(
+    tables: Mapping[str, Mapping[str, Getter]],
+    children: Mapping[tuple[str, str], Callable[[Any], Sequence[Any]]],
+    with_arguments: Mapping[tuple[str, str], Callable[[Any, Mapping[str, Any]], Any]],
+) -> None:
+    """More types, from a module beside this one."""
+    FIELDS.update(tables)
+    CHILDREN.update(children)
+    WITH_ARGUMENTS.update({name: _page_of_children(each) for name, each in children.items()})
+    WITH_ARGUMENTS.update(with_arguments)
 
 
 def table_of(type_name: str) -> Mapping[str, Getter] | None:
@@ -179,5 +195,7 @@ def type_of(each: Any) -> str:
             return "MailingAddress"
         case Connection():
             raise TypeError("a connection has no type of its own")
+        case {"__typename": name}:
+            return str(name)
         case _:
-            return str(each["__typename"])
+            return str(each.graphql_type)

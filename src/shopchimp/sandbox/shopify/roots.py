@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from graphql import GraphQLError
 
-from shopchimp.sandbox.shopify import about, consent, customers
+from shopchimp.sandbox.shopify import about, commerce_roots, consent, customers
 from shopchimp.sandbox.shopify.bulk import Source
 from shopchimp.sandbox.shopify.bulk_query import BulkPlan, BulkQueryError
 from shopchimp.sandbox.shopify.call import Arguments, Call
@@ -136,6 +136,13 @@ def _remove_tags(call: Call, args: Arguments) -> Any:
     return customers.remove_tags(call.shop.customers, args["id"], args["tags"])
 
 
+# ---- products, orders, checkouts, discounts
+
+
+for _name, (_scope, _resolve) in commerce_roots.QUERIES.items():
+    query(_name, _scope)(_resolve)
+
+
 # ---- any object by its id
 
 
@@ -157,6 +164,10 @@ def _object(call: Call, gid: str) -> Any:
     if "/Customer/" in gid:
         call.require("node", "read_customers")
         return call.shop.customers.get(gid)
+    for part, (scope, find) in commerce_roots.NODES.items():
+        if part in gid:
+            call.require("node", scope)
+            return find(call, {"id": gid})
     if "/BulkOperation/" in gid:
         return _bulk_operation(call, {"id": gid})
     return call.shop.webhooks.get(gid)
@@ -199,10 +210,15 @@ def _cancel_bulk(call: Call, args: Arguments) -> Any:
 
 
 def _bulk_source(call: Call, plan: BulkPlan) -> Source:
-    if plan.name != "customers":
+    if plan.name == "customers":
+        call.require(plan.name, "read_customers")
+        return rows_of_customers(call.shop.customers, plan.arguments)
+    if plan.name in commerce_roots.QUERIES:
+        call.require(plan.name, commerce_roots.QUERIES[plan.name][0])
+    source = commerce_roots.bulk_source(call, plan)
+    if source is None:
         raise BulkQueryError(f"The sandbox has no bulk operation of {plan.name} yet")
-    call.require(plan.name, "read_customers")
-    return rows_of_customers(call.shop.customers, plan.arguments)
+    return source
 
 
 # ---- webhook subscriptions

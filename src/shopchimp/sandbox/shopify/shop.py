@@ -7,6 +7,7 @@ from shopchimp.sandbox.people import HISTORY_START
 from shopchimp.sandbox.recording import WriteLog
 from shopchimp.sandbox.shopify.announcing import Announcer
 from shopchimp.sandbox.shopify.bulk import BulkOperations
+from shopchimp.sandbox.shopify.commerce import Commerce
 from shopchimp.sandbox.shopify.cost import PLANS, Bucket
 from shopchimp.sandbox.shopify.oauth import AppIdentity, Tokens
 from shopchimp.sandbox.shopify.store import Customers
@@ -24,10 +25,14 @@ class Shop:
     webhooks: Webhooks
     bucket: Bucket
     announcer: Announcer = field(init=False)
+    commerce: Commerce = field(init=False)
 
     def __post_init__(self) -> None:
+        self.commerce = Commerce(self.customers.clock, self.domain)
+        self.commerce.follow(self.customers)
         self.announcer = Announcer(self, self.customers.clock)
         self.customers.listeners.append(self.announcer)
+        self.commerce.announce = self.announcer.announce
 
     @property
     def name(self) -> str:

@@ -16,7 +16,17 @@ from shopchimp.sandbox.shopify.store import number_of
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,50}")
 MOST_FAILURES: Final = 8  # deliveries in a row whose last try failed; then the subscription is dropped
-NEEDS: Final = {"CUSTOMERS_MERGE": "read_customer_merge", "CUSTOMER": "read_customers", "ORDER": "read_orders"}
+NEEDS: Final = {  # shopify.md 3.4
+    "CUSTOMERS_MERGE": "read_customer_merge",
+    "CUSTOMER": "read_customers",
+    "ORDER": "read_orders",
+    "REFUND": "read_orders",
+    "CHECKOUT": "read_orders",
+    "CART": "read_orders",
+    "PRODUCT": "read_products",
+    "COLLECTION": "read_products",
+    "DISCOUNT": "read_discounts",
+}
 
 
 @dataclass(slots=True)
