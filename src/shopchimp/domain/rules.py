@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Self
 
 
-class Rule(StrEnum):
-    """Why consent was written, or left as it is. The value is the id; `text` is the sentence."""
+class Sentence(StrEnum):
+    """An id that knows its sentence: the value is the id, `text` the sentence."""
 
     text: str
 
@@ -22,6 +22,10 @@ class Rule(StrEnum):
         rule._value_ = rule_id
         rule.text = text
         return rule
+
+
+class Rule(Sentence):
+    """Why consent was written, or left as it is."""
 
     # Shared by several phases
     EQUAL = "any.equal", "equal"

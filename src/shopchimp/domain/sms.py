@@ -19,10 +19,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from shopchimp.domain.addresses import e164
 from shopchimp.domain.evidence import CLOCK_SKEW
+from shopchimp.domain.rules import Sentence
 
 
 class SmsState(StrEnum):
@@ -63,17 +64,8 @@ class SmsReason(StrEnum):
     UNKNOWN_STATE = "sms_unknown_state"
 
 
-class SmsRule(StrEnum):
-    """Why SMS consent was written; for the activity log, like `domain.rules`. `text` is the sentence."""
-
-    text: str
-
-    def __new__(cls, rule_id: str, text: str) -> Self:
-        """Make the member a string that is its id."""
-        rule = str.__new__(cls, rule_id)
-        rule._value_ = rule_id
-        rule.text = text
-        return rule
+class SmsRule(Sentence):
+    """Why SMS consent was written; for the activity log."""
 
     OPTED_IN = "sms.S32", "S32: subscribed to SMS in Shopify on or after the start date"
     OPTED_IN_AGAIN = "sms.S32+L1", "S32, L1: subscribed to SMS again in Shopify, provably after the opt-out"

@@ -124,7 +124,7 @@ def test_what_we_are_about_to_agree_on_is_compared_value_by_value(played: Stage)
     a, b, c, d = of_both_sides(played)[20:24]
     for email in (a, b, c, d):
         contact = played.sandbox.state("mailchimp")[email]["merge_fields"]
-        agreed = dumps({"FNAME": contact["FNAME"]})
+        agreed = dumps({tag: contact[tag] for tag in ("FNAME", "LNAME") if contact.get(tag)})
         played.rows(
             "update people set fields = cast(:agreed as jsonb) where key = :key returning 1", agreed=agreed, key=email
         )
