@@ -74,13 +74,9 @@ def _edit(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any]:
     compliance, status = values.pop("compliance", None), values.pop("status", None)
     reason = _reason(change, status)
     member = _found(audience, change)
-    if "when" in change and (shown := member.status if member is not None else "absent") not in change["when"]:
-        raise ValueError(f"is {shown}")
+    _only_when(change, member)
     before = glimpse(member) if member is not None else None
-    if change.get("confirm"):
-        status = _confirmed(member)
-    if status is not None and status not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
+    status = _confirmed(member) if change.get("confirm") else _known(status)
     if member is None:
         member = _added(audience, change, values, status, source=source, at=at)
         if change.get("email") and source != "api":
@@ -105,6 +101,18 @@ def _edit(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any]:
         audience.forget(member)
     account.announce(audience, member, before, source=source, why=why)
     return {"forgotten": member.email} if why.forgotten else durable(audience, member)
+
+
+def _only_when(change: Mapping[str, Any], member: Member | None) -> None:
+    shown = member.status if member is not None else "absent"
+    if "when" in change and shown not in change["when"]:
+        raise ValueError(f"is {shown}")
+
+
+def _known(status: str | None) -> str | None:
+    if status is not None and status not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
+    return status
 
 
 def _found(audience: Audience, change: Mapping[str, Any]) -> Member | None:
