@@ -83,6 +83,12 @@ def open_(tx: Connection, shop_id: int, cause: str, seen: int) -> bool:
     return bool(tx.execute(query, {"shop": shop_id, "cause": cause, "seen": seen}).scalar_one())
 
 
+def asked(tx: Connection, shop_id: int) -> frozenset[str]:
+    """The causes of what waits for an answer, which can't be given before this transaction ends."""
+    query = text("select cause from breakers where shop_id = :shop and decided_at is null order by id for share")
+    return frozenset(tx.execute(query, {"shop": shop_id}).scalars())
+
+
 def opened(tx: Connection, shop_id: int) -> list[Opened]:
     """What waits for the merchant's answer now, oldest first."""
     query = text(
@@ -111,7 +117,8 @@ def let_go(tx: Connection, shop_id: int, cause: str) -> int:
     """Let the held opt-ins of this cause go on; how many."""
     query = text(
         """
-        update changes set state = 'waiting', allowed = true, due_at = now(), cause = null, detail = null, attempts = 0
+        update changes set state = 'waiting', allowed = true, due_at = now(), cause = null, detail = null, attempts = 0,
+            event_at = now()
         where shop_id = :shop and state = 'held' and cause = :cause
         """
     )
@@ -132,3 +139,9 @@ def drop(tx: Connection, shop_id: int, cause: str) -> list[dict[str, Any]]:
         """
     )
     return [dict(row._mapping) for row in tx.execute(query, {"shop": shop_id, "cause": cause})]
+
+
+def forget_all(tx: Connection, shop_id: int) -> None:
+    """Another audience, or none: what was counted and is asked about the old one is void."""
+    tx.execute(text("delete from breakers where shop_id = :shop and decided_at is null"), {"shop": shop_id})
+    tx.execute(text("delete from tallies where shop_id = :shop"), {"shop": shop_id})

@@ -100,7 +100,8 @@ def mark(tx: Connection, shop_id: int, marks: Sequence[Mark]) -> None:
             source = excluded.source,
             customer_id = coalesce(excluded.customer_id, c.customer_id),
             opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at),
-            event_at = least(c.event_at, excluded.event_at),
+            event_at = case when c.state = 'waiting' then least(c.event_at, excluded.event_at)
+                else excluded.event_at end,
             allowed = c.allowed or excluded.allowed
         """
     )
@@ -419,7 +420,7 @@ def retry(tx: Connection, shop_id: int, *, keys: Sequence[str] | None = None, ca
     """Parked people are to be looked at again: these, or all of one cause, or all. Gives back how many."""
     query = text(
         f"""
-        update changes c set {MARKED}, source = 'merchant'
+        update changes c set {MARKED}, source = 'merchant', event_at = now()
         where shop_id = :shop and state = 'parked' and (cast(:keys as text[]) is null or key = any(:keys))
             and (cast(:cause as text) is null or cause = :cause)
         returning lane

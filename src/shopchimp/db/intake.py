@@ -33,7 +33,7 @@ _MARK = f"""
     on conflict (shop_id, kind, key) do update set {MARKED}, lane = 'contacts', source = excluded.source,
         customer_id = coalesce(excluded.customer_id, c.customer_id),
         opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at),
-        event_at = least(c.event_at, excluded.event_at)
+        event_at = case when c.state = 'waiting' then least(c.event_at, excluded.event_at) else excluded.event_at end
 """
 # The lane's row is locked only when it was idle: else the deliveries of a shop would wait for each other.
 _READY = """

@@ -119,12 +119,19 @@ def move(tx: Connection, shop_id: int, old: str, new: str) -> None:
     ).scalar_one_or_none()
     if there is None:
         return
-    found = text("delete from people where shop_id = :shop and key = :new returning id")
-    twin = tx.execute(found, values).scalar_one_or_none()
+    found = text("delete from people where shop_id = :shop and key = :new returning id, opted_out_at")
+    twin = tx.execute(found, values).one_or_none()
     if twin is not None:
-        tx.execute(text("update activities set person_id = :id where person_id = :twin"), {"id": there, "twin": twin})
-    query = text("update people set key = :new, email = :new, intent = null where shop_id = :shop and key = :old")
-    tx.execute(query, values)
+        moved = {"id": there, "twin": twin.id}
+        tx.execute(text("update activities set person_id = :id where person_id = :twin"), moved)
+    query = text(
+        """
+        update people set key = :new, email = :new, intent = null,
+            opted_out_at = greatest(opted_out_at, cast(:out as timestamptz))
+        where shop_id = :shop and key = :old
+        """
+    )
+    tx.execute(query, {**values, "out": twin.opted_out_at if twin is not None else None})  # of this address (M6)
 
 
 def log(tx: Connection, shop_id: int, lines: Sequence[Row]) -> None:

@@ -69,9 +69,7 @@ def _failed(runtime: Runtime, chore: Chore, error: PlatformError) -> None:
         _again(runtime, chore, verdicts.throttle_wait(error), trouble, count=False)
     elif isinstance(error, (Unauthorized, Gone)):
         verdicts.ask_merchant(runtime.database, chore.shop_id, error)
-        _again(
-            runtime, chore, verdicts.backoff(1), trouble, count=False
-        )  # claimed no sooner than the merchant mends it
+        _again(runtime, chore, verdicts.wait_for_merchant(error), trouble, count=False)
     else:
         _again(runtime, chore, verdicts.backoff(chore.attempts), trouble, count=True)
 

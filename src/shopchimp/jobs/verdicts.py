@@ -60,6 +60,12 @@ def ask_merchant(database: Database, shop_id: int, error: PlatformError) -> None
             notes.add(tx, shop_id, kind="connection", cause=error.code, detail={"needs_you": True})
 
 
+def wait_for_merchant(error: PlatformError) -> float:
+    """Seconds until a chore asks again: a frozen shop is let alone, others aren't claimed before they are mended."""
+    frozen = error.platform == "shopify" and error.code not in DEAD_TOKEN
+    return LET_ALONE if frozen else backoff(1)
+
+
 @dataclass(slots=True)
 class _Sorted:
     throttled: dict[str, RateLimited] = field(default_factory=dict)

@@ -83,6 +83,11 @@ def made(
         _ask(tx, shop_id, OUTS, outs)
 
 
+def asked(tx: Connection, shop_id: int) -> frozenset[str]:
+    """The causes that the merchant is asked about, and stays asked about until this transaction ends."""
+    return breakers.asked(tx, shop_id)
+
+
 def opened(tx: Connection, shop_id: int) -> list[Opened]:
     """What the merchant is asked now."""
     return breakers.opened(tx, shop_id)

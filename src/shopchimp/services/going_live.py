@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import audits, changes, chores, connections
+from shopchimp.db import audits, breakers, changes, chores, connections
 from shopchimp.services import backfills
 
 HOOKS, AUDIENCE, AUDIT, RETENTION = "hooks", "audience", "audit", "retention"
@@ -33,3 +33,4 @@ def close_lanes(tx: Connection, shop_id: int) -> None:
     audits.stop_all(tx, shop_id)
     chores.forget_all(tx, shop_id)
     changes.forget_all(tx, shop_id)
+    breakers.forget_all(tx, shop_id)

@@ -25,6 +25,8 @@ from shopchimp.services.settings import BreakerSettings
 _OUT = frozenset({"UNSUBSCRIBED", "unsubscribed"})
 PASSES = {"mc_too_many_signups": 86_400.0}  # refusals that pass: tried again after so many seconds, a few times
 
+AT_ONCE, LONGEST = 4, 60.0  # so many looks follow each other at once; the longest pause between later ones
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -152,12 +154,16 @@ def _log(
 def _let_go(tx: Connection, shop_id: int, outcomes: Mapping[str, Outcome], context: Context) -> None:
     """Each change ends as its look did: again, held, parked, or done."""
     token, claimed = context.token, context.claimed
-    again = [(key, 0.0, "moved", "") for key, outcome in outcomes.items() if outcome.again]
+    again = [(key, _pause(claimed[key].attempts), "moved", "") for key, outcome in outcomes.items() if outcome.again]
     held = [
         (key, claimed[key].version, context.causes.get(key, "many_changes"), _choices(outcome))
         for key, outcome in outcomes.items()
         if outcome.held
     ]
+    # answered while we looked: nobody would ask about these any more
+    asked = breaker.asked(tx, shop_id) if held else frozenset()
+    again += [(key, 0.0, cause, "") for key, _, cause, _ in held if cause not in asked]
+    held = [each for each in held if each[2] in asked]
     failed = {key: outcome.failed for key, outcome in outcomes.items() if outcome.failed is not None}
     passing = [(key, PASSES[each.code], each.code, each.words) for key, each in failed.items() if each.code in PASSES]
     parked = [
@@ -166,7 +172,7 @@ def _let_go(tx: Connection, shop_id: int, outcomes: Mapping[str, Outcome], conte
     stopped = {each[0] for each in (*again, *held, *passing, *parked)}
     done = [(key, claimed[key].version) for key in outcomes if key not in stopped]
     if again:
-        changes.later(tx, shop_id, token, again, count=False)
+        changes.later(tx, shop_id, token, again, count=True)
     if passing:
         changes.later(tx, shop_id, token, passing, count=True)
     if held:
@@ -174,6 +180,14 @@ def _let_go(tx: Connection, shop_id: int, outcomes: Mapping[str, Outcome], conte
     if parked:
         changes.park(tx, shop_id, token, parked)
     changes.finish(tx, shop_id, token, done)
+
+
+def _pause(attempts: int) -> float:
+    """Seconds until the next look at somebody who moved under our hands: none, unless that goes on and on.
+
+    It can have no end where Mailchimp takes two addresses for one that are two for us: then the change is parked.
+    """
+    return min(2.0 ** (attempts - AT_ONCE), LONGEST) if attempts > AT_ONCE else 0.0
 
 
 def _choices(outcome: Outcome) -> str:

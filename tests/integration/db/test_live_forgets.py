@@ -1,0 +1,61 @@
+"""What is forgotten with an audience, and what must not be: questions, tallies, times, opt-outs of an address."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import text
+
+from lane_house import LaneHouse
+from shopchimp.db import breakers, changes, looks
+from shopchimp.services import going_live
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def test_another_audience_inherits_no_question(house: LaneHouse) -> None:
+    """M9: what was asked and counted about the audience that was left holds nobody of the next one."""
+    shop, other = house.shop(), house.shop()
+    with house.database.transaction() as tx:
+        for each in (shop, other):
+            breakers.open_(tx, each, breakers.MANY, 60)
+            breakers.count(tx, each, {("in", NOON): 60})
+        going_live.close_lanes(tx, shop)
+    with house.database.transaction() as tx:
+        assert breakers.opened(tx, shop) == []
+        assert [each.cause for each in breakers.opened(tx, other)] == [breakers.MANY]
+    assert house.rows("select shop_id from tallies") == [{"shop_id": other}]
+
+
+def test_waiting_for_the_merchant_is_no_sync_time(house: LaneHouse) -> None:
+    """The time to sync of what was parked counts from what made us look again."""
+    shop, token, old = house.shop(), uuid4(), NOON - timedelta(days=9)
+    house.mark(shop, "a", "b", event_at=old)
+    claimed = house.claim(shop, token)
+    with house.database.transaction() as tx:
+        changes.park(tx, shop, token, [(each.key, each.version, "mc_rejected", "") for each in claimed])
+    house.mark(shop, "a", event_at=NOON)
+    with house.database.transaction() as tx:
+        assert changes.retry(tx, shop, keys=["b"]) == 1
+    now = house.rows("select now() at")[0]["at"]
+    a, b = house.change(shop, "a"), house.change(shop, "b")
+    assert a is not None
+    assert b is not None
+    assert a["event_at"] == NOON
+    assert now - b["event_at"] < timedelta(minutes=1)
+
+
+def test_an_address_keeps_its_opt_out_when_somebody_moves_in(house: LaneHouse) -> None:
+    """M6, L1: consent belongs to the address, so what it was told outlives the contact that gets it."""
+    shop = house.shop()
+    row = (
+        "insert into people (shop_id, key, email, name, customer_state, contact_status, rule, result, opted_out_at)"
+        " values (:shop, :key, :key, '', 'SUBSCRIBED', 'subscribed', '', 'synced', cast(:at as timestamptz))"
+    )
+    house.do(row, shop=shop, key="old@x.test", at=None)
+    house.do(row, shop=shop, key="new@x.test", at=NOON)
+    with house.database.transaction() as tx:
+        looks.move(tx, shop, "old@x.test", "new@x.test")
+        found = tx.execute(text("select key, opted_out_at from people")).all()
+    assert [tuple(each) for each in found] == [("new@x.test", NOON)]
