@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -172,6 +173,7 @@ class Nemeses:
         self._house = live.house
         self.struck: Counter[str] = Counter()
         self._stop = threading.Event()
+        self._dice = Random(7)
         self._threads: list[threading.Thread] = []
         self._servers = threading.Lock()  # Redis is flushed or restarted, not both at once
 
@@ -202,7 +204,10 @@ class Nemeses:
         """SIGKILL a worker that has taken work within the last second; its successor needs seconds to begin."""
         pid = self._house.processes.pid(name)
         query = "select 1 from workers where pid = %s and last_pick_at > now() - interval '1 second'"
-        return bool(self._live.query(query, pid)) and self._live.at_work() and self._kill(name)
+        if not self._live.query(query, pid) or not self._live.at_work():
+            return False
+        self._stop.wait(self._dice.uniform(0.0, 1.0))  # some way into the work, not always at its beginning
+        return self._kill(name)
 
     def kill_web(self) -> bool:
         """SIGKILL the process that takes the deliveries, once it is there."""

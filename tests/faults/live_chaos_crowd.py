@@ -74,6 +74,7 @@ class Crowd:
     hot: bool = True
     acts: list[Act] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    before: dict[str, str] = field(default_factory=dict)
     _poisoned: int = 0
     _joined: int = 0
     _opted_in_at_shop: set[str] = field(default_factory=set)
@@ -88,8 +89,11 @@ class Crowd:
             if (customers[key]["marketingState"], contacts[key]["status"]) in _PLAIN
         )
         dice.shuffle(both)
+        before = {key: str(Ending(customers.get(key), contacts.get(key))) for key in customers.keys() | contacts.keys()}
         few, named = len(both) // 25, len(both) // 4
-        return cls(dice, choosers=both[few + named :], named=both[few : few + named], few=both[:few], hot=hot)
+        return cls(
+            dice, choosers=both[few + named :], named=both[few : few + named], few=both[:few], hot=hot, before=before
+        )
 
     def edits(self, count: int) -> list[tuple[Act, Row]]:
         """The next acts, nobody twice, each with the sandbox's words for it."""
@@ -181,6 +185,10 @@ class Crowd:
         found: defaultdict[str, list[str]] = defaultdict(list)
         for key in sorted(stories.keys() | customers.keys() | contacts.keys()):
             story, end = stories.get(key, []), Ending(customers.get(key), contacts.get(key))
+            if not story:
+                if str(end) != self.before.get(key):
+                    found["changed, and nobody did anything"].append(f"{key}: {self.before.get(key)}, now {end}")
+                continue
             for wrong in _wrong(story, end):
                 if wrong == OPT_IN_LOST and crossed is not None and crossed(key, story[-1].at):
                     self.counts["crossed"] += 1
@@ -213,12 +221,10 @@ def _explained(story: list[Act], end: Ending) -> bool:
     """The differences that 2.7 declares, each only where something happened that may cause it."""
     status = end.contact["status"] if end.contact else ""
     state = end.customer["marketingState"] if end.customer else ""
-    if status == "pending":  # the one way back after an opt-out by the person (F6, F7), and there before we came
+    if status == "pending":  # the one way back after an opt-out by the person (F6, F7)
         return True
     if status == "archived":
-        return not story or any(act.what == "archive" for act in story)
-    if status == "cleaned" and end.in_shop:  # opted in after the bounce: held until they confirm
-        return not story
+        return any(act.what == "archive" for act in story)
     return not end.customer or state in ("INVALID", "REDACTED", "PENDING")
 
 
