@@ -83,10 +83,12 @@ def open_(tx: Connection, shop_id: int, cause: str, seen: int) -> bool:
     return bool(tx.execute(query, {"shop": shop_id, "cause": cause, "seen": seen}).scalar_one())
 
 
-def asked(tx: Connection, shop_id: int) -> frozenset[str]:
-    """The causes of what waits for an answer, which can't be given before this transaction ends."""
-    query = text("select cause from breakers where shop_id = :shop and decided_at is null order by id for share")
-    return frozenset(tx.execute(query, {"shop": shop_id}).scalars())
+def asked(tx: Connection, shop_id: int, *, hold: bool = False) -> frozenset[str]:
+    """The causes of what waits for an answer. `hold`: it can't be given before this transaction ends."""
+    query = (
+        f"select cause from breakers where shop_id = :shop and decided_at is null {'order by cause for share' * hold}"
+    )
+    return frozenset(tx.execute(text(query), {"shop": shop_id}).scalars())
 
 
 def opened(tx: Connection, shop_id: int) -> list[Opened]:

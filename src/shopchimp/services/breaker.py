@@ -38,7 +38,7 @@ def permit(
         return [None] * len(opt_ins)
     limit = usual(limits, contacts)
     made = sum(breakers.last_hour(tx, shop_id).values())
-    asked = {each.cause for each in breakers.opened(tx, shop_id)}
+    asked = breakers.asked(tx, shop_id)
     seconds = [_second(at) for at in opt_ins if at is not None]
     alike = breakers.same_second(tx, shop_id, seconds)
     free = breakers.let_go_since(tx, shop_id, SAME)
@@ -55,7 +55,7 @@ def permit(
             if second is not None:
                 alike[second] = alike.get(second, 0) + 1
         answers.append(cause)
-    for cause, held in Counter(cause for cause in answers if cause).items():
+    for cause, held in sorted(Counter(cause for cause in answers if cause).items()):
         _ask(tx, shop_id, cause, held)
     return answers
 
@@ -85,7 +85,7 @@ def made(
 
 def asked(tx: Connection, shop_id: int) -> frozenset[str]:
     """The causes that the merchant is asked about, and stays asked about until this transaction ends."""
-    return breakers.asked(tx, shop_id)
+    return breakers.asked(tx, shop_id, hold=True)
 
 
 def opened(tx: Connection, shop_id: int) -> list[Opened]:
