@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -137,6 +138,7 @@ def test_what_is_none_of_ours_is_taken_and_dropped(ear, path, body):
         "é" * 10,
         "," * 20_000,
     ],
+    ids=count(),  # the signatures hold the time: every worker of the test run names them alike
 )
 def test_a_wrong_signature_stores_nothing(ear, path, header):
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

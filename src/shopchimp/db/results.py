@@ -29,7 +29,7 @@ class Missed:
 _PERSON = """
     insert into people as old (shop_id, key, email, name, customer_id, contact_id, customer_state, customer_at,
         contact_status, contact_opted_at, contact_changed_at, rule, result, reason, seen_at, synced_at,
-        fields, tags, sms)
+        fields, tags, sms, refused_at, deleted)
     select :shop, p.key, p.email, p.name, p.customer_id, p.contact_id,
         case when c.cause is null and cc.finished_at is not null and p.to_customer is not null
             then p.to_customer else p.customer_state end,
@@ -46,7 +46,9 @@ _PERSON = """
             case when p.contact_action = 'create' then p.contact_body->'merge_fields' end) end,
         case when {sent} and p.skip is null and p.customer_id is not null and p.remember->'tagged' is null
             then coalesce(p.remember->'tags', '[]') end,
-        p.remember->'sms'
+        p.remember->'sms',
+        case when m.cause in ('mc_compliance_state', 'mc_ignored') then coalesce(p.customer_at, now()) end,
+        coalesce(m.cause = 'mc_forgotten', false)
     from plan p
     left join run_exceptions m on m.run_id = p.run_id and m.n = p.n and m.side = 'contact'
     left join run_exceptions c on c.run_id = p.run_id and c.n = p.n and c.side = 'customer'
@@ -65,7 +67,8 @@ _PERSON = """
         tags = case when excluded.tags = '[]' then coalesce(old.tags, excluded.tags)
             else coalesce(excluded.tags, old.tags) end,
         sms = case when old.sms is null or excluded.sms is null then coalesce(excluded.sms, old.sms)
-            else old.sms || excluded.sms end
+            else old.sms || excluded.sms end,
+        refused_at = coalesce(excluded.refused_at, old.refused_at), deleted = excluded.deleted
 """
 
 # the contact has what was planned for it: nothing was to be sent, or it was taken
