@@ -18,10 +18,12 @@ from shopchimp.domain.consent import (
     ContactStatus,
     CustomerState,
     CustomerWrite,
+    Evidence,
     Hold,
     InSync,
     Policy,
     Push,
+    Rule,
     is_consent_conflict,
     reconcile,
 )
@@ -55,7 +57,8 @@ class Action(StrEnum):
 class Options:
     """What a plan depends on beside the people: the merchant's choices and the audience's kind.
 
-    `tag` is put on contacts that are made; `tags` says which of the customer's own they get as well (S102).
+    `tag` is put on contacts that are made; `tags` says which of the customer's own they get as well (S102). An opt-out
+    made in Shopify after `live_since` is no old difference for D1 to settle: it goes to Mailchimp, as in live sync.
     """
 
     policy: Policy = Policy.MAILCHIMP_WINS
@@ -65,6 +68,7 @@ class Options:
     tags: TagChoice = TagChoice.ALL
     chosen_tags: tuple[str, ...] = ()
     field_map: FieldMap = field(default_factory=FieldMap.default)
+    live_since: datetime | None = None
 
     @property
     def tag_rules(self) -> TagRules:
@@ -119,13 +123,14 @@ def plan_person(customer: Customer | None, contact: Contact | None, options: Opt
         policy=options.policy,
         sync_non_subscribed=options.sync_non_subscribed,
         double_optin=options.double_optin,
+        decided_at=options.live_since,
     )
     if isinstance(verdict, Hold):
         held = skipped(verdict.reason.value, verdict.rule.value)
         return replace(held, remember=sms) if customer is not None and (sms := _sms(customer)) else held
     if customer is None:
         return skipped("no_customer", verdict.rule.value)
-    conflict = is_consent_conflict(customer_consent, contact_consent)
+    conflict = is_consent_conflict(customer_consent, contact_consent) and verdict.rule is not Rule.OPTED_OUT
     if contact is None:
         return _create(customer, verdict, options)
     return _update(customer, contact, verdict, options, conflict=conflict)
@@ -194,7 +199,7 @@ def _update(
             action=action,
             body=profile,
             to_customer=verdict.customer_state.value if verdict.customer_state else None,
-            to_customer_at=verdict.consent_at,
+            to_customer_at=verdict.consent_at if verdict.evidence is not Evidence.DECISION else None,
             to_customer_level=verdict.opt_in_level.value if verdict.opt_in_level else None,
             remember=remember,
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -53,6 +54,7 @@ def options_of(run: Run) -> Options:
         tags=TagChoice(stored.get("tags", TagChoice.ALL)),
         chosen_tags=tuple(stored.get("chosen_tags") or ()),
         field_map=FieldMap.from_json({**stored["field_map"], **dict.fromkeys(run.cursor.get("unfit") or ())}),
+        live_since=datetime.fromisoformat(stored["live_since"]) if "live_since" in stored else None,
     )
 
 

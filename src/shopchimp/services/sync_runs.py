@@ -75,7 +75,7 @@ def make_preview(database: Database, shop_id: int) -> UUID:
         if connection is None or connection.audience_id is None:
             raise StartRefused("no_audience", "Connect Mailchimp and choose an audience first.")
         chosen = settings.get(tx, shop_id)
-        options = {**chosen.first_sync_json(), "double_optin": connection.double_optin}
+        options = {**chosen.first_sync_json(), **_of_connection(connection)}
         for run in sync_runs.latest(tx, shop_id):
             if run.state == RunState.PREPARING:
                 if run.audience_id == connection.audience_id and run.options == options:
@@ -140,8 +140,13 @@ def _options_now(tx: Connection, run: Run) -> dict[str, Any]:
     connection = connections.get(tx, run.shop_id)
     if connection is None or connection.audience_id != run.audience_id:
         return {}
-    chosen = {**settings.get(tx, run.shop_id).first_sync_json(), "double_optin": connection.double_optin}
+    chosen = {**settings.get(tx, run.shop_id).first_sync_json(), **_of_connection(connection)}
     return {**chosen, "conflict_policy": run.options.get("conflict_policy")}
+
+
+def _of_connection(connection: connections.ConnectionRow) -> dict[str, Any]:
+    live = {"live_since": connection.live_since.isoformat()} if connection.live_since is not None else {}
+    return {"double_optin": connection.double_optin, **live}
 
 
 def _changes_consent(run: Run) -> bool:
