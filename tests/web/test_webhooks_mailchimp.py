@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from itertools import count
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 import web_house as house
