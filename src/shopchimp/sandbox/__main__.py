@@ -64,6 +64,7 @@ def _platforms(given: argparse.Namespace, next_number: Callable[[], int]) -> tup
         double_optin=given.double_optin,
         hook_validation=given.hook_validation,
         sms_programme=given.sms_programme,
+        batch_rate=given.batch_rate,
         writes=WriteLog(enabled=given.write_log, next_number=next_number),
     )
     return shopify, mailchimp
@@ -133,6 +134,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--api-secret", default="sandbox-shopify-secret-for-this-machine-only")
     parser.add_argument("--mailchimp-client-id", default="sandbox-mailchimp-id")
     parser.add_argument("--mailchimp-client-secret", default="sandbox-mailchimp-secret-for-this-machine-only")
+    parser.add_argument("--batch-rate", type=float, default=0, help="operations of /batches a second (0: no limit)")
     parser.add_argument("--double-optin", action="store_true")
     parser.add_argument("--sms-programme", choices=PROGRAMMES, default="approved")
     parser.add_argument("--no-hook-validation", dest="hook_validation", action="store_false")

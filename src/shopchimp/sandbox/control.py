@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,6 +16,13 @@ LINES_A_PIECE: Final = 1000
 EDITS_AT_A_TIME: Final = 200
 
 
+@runtime_checkable
+class KeepsAutomations(Protocol):
+    """Mailchimp's half."""
+
+    def automations(self) -> Mapping[str, Any]: ...
+
+
 class Control:
     """An ASGI application for the paths under `/_sandbox/`."""
 
@@ -24,6 +31,7 @@ class Control:
         courier = courier or Courier()
         self._reads: dict[str, Callable[[], Mapping[str, Any]]] = {"calls": self._calls, "faults": self._faults}
         self._reads["webhooks"] = courier.report
+        self._reads["automations"] = self._automations
         self._streams: dict[str, Callable[[Traffic], Iterable[Mapping[str, Any]]]] = {
             "state": lambda each: each.platform.state(),
             "writes": lambda each: each.platform.writes(),
@@ -64,6 +72,13 @@ class Control:
         limited = [each for each in self._traffic.values() if each.platform.connection_limit is not None]
         answer["max_connections"] = max((each.max_connections for each in limited), default=0)
         return answer
+
+    def _automations(self) -> Mapping[str, Any]:
+        """Those that would have fired in Mailchimp, and those kept quiet with the reason."""
+        for each in self._traffic.values():
+            if isinstance(each.platform, KeepsAutomations):
+                return each.platform.automations()
+        raise LookupError("no platform with automations")
 
     def _reset_calls(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         for each in self._traffic.values():

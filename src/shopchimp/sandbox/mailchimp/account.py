@@ -5,15 +5,20 @@ import hmac
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shopchimp.sandbox.mailchimp.announcing import FORM, ORDINARY, Glimpse, Why, form, notices
 from shopchimp.sandbox.mailchimp.audience import Audience, Member
+from shopchimp.sandbox.mailchimp.automations import Automations
+from shopchimp.sandbox.mailchimp.batches import Batches
 from shopchimp.sandbox.mailchimp.clock import written
 from shopchimp.sandbox.mailchimp.hooks import Courier, Headers
 from shopchimp.sandbox.mailchimp.render import consent, durable, profile, texts
 from shopchimp.sandbox.mailchimp.wire import not_found
 from shopchimp.sandbox.recording import WriteLog
+
+if TYPE_CHECKING:
+    from shopchimp.sandbox.mailchimp.stores import Store
 
 NAME: Final = "Acme Ltd"
 LOGIN_ID: Final = 135791113
@@ -47,6 +52,10 @@ class Account:
         self.courier: Courier | None = None  # None: webhooks are kept and not sent
         self.writes = writes
         self._seed, self._secret, self._clock = seed, secret, clock
+        self.stores: dict[str, Store] = {}
+        self.connected_sites: dict[str, dict[str, Any]] = {}
+        self.automations = Automations()
+        self.batches = Batches(seed, secret, clock)
         self._generation = 0
         self._tokens = 0
         self.id = hashlib.md5(f"account {seed}".encode(), usedforsecurity=False).hexdigest()[:25]
@@ -112,6 +121,8 @@ class Account:
             # Mailchimp mails a confirmation; asked again for the same it does not (release note 2020-08-19).
             member.put("confirmation_mails", member.get("confirmation_mails", 0) + 1)
         self.log(audience, member, kinds)
+        if member.status == "subscribed" and (before is None or before.status != "subscribed"):
+            self.automations.fire("welcome", member.email.lower(), "subscribed", quiet="historical" if quiet else "")
         if not quiet:
             self.announce(audience, member, before, source="api", why=why)
 

@@ -7,6 +7,7 @@ account and the call, so nothing waits in here and one process needs no locks.
 import base64
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -14,9 +15,20 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from shopchimp.sandbox.faults import read_body
-from shopchimp.sandbox.mailchimp import contacts, lists, member_list, members, merge_fields, page_forms, pages, webhooks
+from shopchimp.sandbox.mailchimp import (
+    commerce_routes,
+    contacts,
+    lists,
+    member_list,
+    members,
+    merge_fields,
+    page_forms,
+    pages,
+    webhooks,
+)
 from shopchimp.sandbox.mailchimp.account import Account
 from shopchimp.sandbox.mailchimp.batch_subscribe import batch_subscribe
+from shopchimp.sandbox.mailchimp.batches import RESULTS, not_in_batches
 from shopchimp.sandbox.mailchimp.editing import edit
 from shopchimp.sandbox.mailchimp.fields import chosen
 from shopchimp.sandbox.mailchimp.hooks import Courier
@@ -36,7 +48,7 @@ _MEMBER: Final = "/lists/{list_id}/members/{subscriber_hash}"
 _FIELD: Final = "/lists/{list_id}/merge-fields/{merge_id}"
 _HOOK: Final = "/lists/{list_id}/webhooks/{webhook_id}"
 _CONTACT: Final = "/audiences/{audience_id}/contacts/{contact_id}"
-# A handler that answers None answers 204. Batches, stores and reports join here in later issues.
+# A handler that answers None answers 204. Reports join here in a later issue.
 API: Final[Routes[Handler]] = Routes(
     {
         "GET /": lambda account, call: chosen(call, account.document()),
@@ -75,6 +87,7 @@ API: Final[Routes[Handler]] = Routes(
         f"PATCH {_CONTACT}": contacts.patch,
         f"POST {_CONTACT}/actions/archive": contacts.put_away,
         f"POST {_CONTACT}/actions/forget": contacts.forget,
+        **commerce_routes.ROUTES,
     }
 )
 _OAUTH: Final = frozenset({"GET /oauth2/authorize", "POST /oauth2/token", "GET /oauth2/metadata"})
@@ -90,7 +103,7 @@ class MailchimpSandbox:
 
     name = "mailchimp"
     connection_limit: int | None = CONNECTION_LIMIT
-    unlimited_routes = _OAUTH  # login.mailchimp.com is another service than the API
+    unlimited_routes = _OAUTH | {f"GET {RESULTS}{{file}}"}  # other services than the API
     batch_routes = frozenset({"POST /lists/{list_id}"})
 
     def __init__(
@@ -103,12 +116,15 @@ class MailchimpSandbox:
         double_optin: bool = False,
         hook_validation: bool = True,
         sms_programme: str = "approved",
+        batch_rate: float = 0.0,
         writes: WriteLog | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.account = Account(seed=seed, secret=client_secret, writes=writes or WriteLog(), clock=clock)
         self.account.switches.hook_validation = hook_validation
         edit(self.account, {"sms_programme": sms_programme})
+        self.account.batches.rate = batch_rate
+        self.account.batches.perform = self._perform
         registered = frozenset({f"{app_url.rstrip('/')}/auth/mailchimp/callback"} if app_url else ())
         self.oauth = OAuth(self.account, client_id=client_id, client_secret=client_secret, redirect_uris=registered)
         self._seeding = Seeding(self.account, double_optin=double_optin)
@@ -134,6 +150,8 @@ class MailchimpSandbox:
         if path.startswith(ROOT):
             methods, _ = API.find(path.removeprefix(ROOT) or "/")
             return f"{method} {methods[method][0]}" if method in methods else f"{method} (no such route)"
+        if path.startswith(RESULTS):
+            return f"{method} {RESULTS}{{file}}"
         line = f"{method} {path}"
         return line if line in _OAUTH else None
 
@@ -142,7 +160,13 @@ class MailchimpSandbox:
         return problem.headers(), problem.document()
 
     def state(self) -> Iterator[Mapping[str, Any]]:
-        return self.account.state()
+        """The members, then, marked by their `kind`, what the stores hold."""
+        self.account.batches.advance()
+        return chain(self.account.state(), commerce_routes.durable_commerce(self.account))
+
+    def automations(self) -> Mapping[str, Any]:
+        self.account.batches.advance()
+        return self.account.automations.report(self.account.now())
 
     def writes(self) -> Iterable[Mapping[str, Any]]:
         return self.account.writes
@@ -182,6 +206,8 @@ class MailchimpSandbox:
         try:
             if path == ROOT or path.startswith(f"{ROOT}/"):
                 return self._api(scope, headers, query, body, reached)
+            if path.startswith(RESULTS):
+                return self._results(scope["method"], path, query)
             if path.startswith("/oauth2/"):
                 return self._oauth(scope, headers, query, body)
             return self._page(scope["method"], path, query, body)
@@ -206,21 +232,48 @@ class MailchimpSandbox:
             method = override.upper()
         # The raw path: an address in it may carry an escaped slash.
         segments = scope.get("raw_path", scope["path"].encode()).decode("latin-1").split("?", 1)[0]
-        path = segments[len(ROOT) :].rstrip("/") or "/"
+        self.account.batches.advance()
+        call = Call(method, "", {}, query, body, _base_url(scope, headers), reached)
+        answer = self._carry_out(segments[len(ROOT) :], call)
+        return (204, [], b"") if answer is None else (200, [(b"content-type", JSON_TYPE)], orjson.dumps(answer))
+
+    def _carry_out(self, path: str, call: Call) -> Mapping[str, Any] | None:
+        """One call by somebody who may make it."""
+        path = path.rstrip("/") or "/"
         if path.count("/") > DEEPEST_PATH:
             raise general("nested_too_deep")
         methods, values = API.find(path)
         if not methods:
             raise general("not_found")
-        if method not in methods:
+        if call.method not in methods:
             raise general("method_not_allowed", allow=", ".join(methods))
-        if self.account.switches.role == "viewer" and method not in _READS:
+        if self.account.switches.role == "viewer" and call.method not in _READS:
             raise general("forbidden")
-        template, names, handler = methods[method]
-        found = dict(zip(names, map(unquote, values), strict=True))
-        call = Call(method, template, found, query, body, _base_url(scope, headers), reached)
-        answer = handler(self.account, call)
-        return (204, [], b"") if answer is None else (200, [(b"content-type", JSON_TYPE)], orjson.dumps(answer))
+        call.template, names, handler = methods[call.method]
+        call.path = dict(zip(names, map(unquote, values), strict=True))
+        return handler(self.account, call)
+
+    def _perform(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes, base_url: str
+    ) -> tuple[int, bytes]:
+        """One operation of a batch; its path is relative to /3.0."""
+        plain, _, more = path.removeprefix(ROOT).partition("?")
+        try:
+            if plain.startswith("/batches"):
+                raise not_in_batches()
+            given = {**dict(parse_qsl(more, keep_blank_values=True)), **query}
+            call = Call(method, "", {}, given, body, base_url)
+            answer = self._carry_out(plain if plain.startswith("/") else f"/{plain}", call)
+        except Problem as problem:
+            return problem.status, problem.document()
+        return (204, b"") if answer is None else (200, orjson.dumps(answer))
+
+    def _results(self, method: str, path: str, query: Mapping[str, str]) -> Reply:
+        """Plain storage: who has the URL may read, as long as it is good."""
+        content = self.account.batches.file(path.removeprefix(RESULTS), query) if method == "GET" else None
+        if content is None:
+            return 403, [(b"content-type", b"application/xml")], b"<Error><Code>AccessDenied</Code></Error>"
+        return 200, [(b"content-type", b"application/gzip")], content
 
     def _admit(self, headers: Mapping[str, str]) -> None:
         token = _token(headers)

@@ -198,13 +198,18 @@ def set_status(
 
 
 def _settings(account: Account, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`double_optin` everywhere; `delete_audience` by id or name; the account's switches (`account.Switches`)."""
+    """`double_optin` everywhere; `delete_audience` by id or name; `batch_rate` (operations a second, 0 is no limit);
+    `abandoned_seconds` until a cart counts as left; the account's switches (`account.Switches`)."""
     for name, value in settings.items():
         if name == "double_optin":
             for audience in account.audiences.values():
                 audience.double_optin = bool(value)
         elif name == "delete_audience":
             del account.audiences[account.named(value).id]
+        elif name == "batch_rate":
+            account.batches.rate = float(value)
+        elif name == "abandoned_seconds":
+            account.automations.abandoned_seconds = int(value)
         elif name == "sms_programme" and value not in PROGRAMMES:
             raise ValueError(f"sms_programme must be one of {', '.join(PROGRAMMES)}")
         elif name in ("consent", "disabled", "role", "sign_hooks", "hook_validation", "sms_programme"):

@@ -26,13 +26,14 @@ def lists(account: Account, call: Call) -> Mapping[str, Any]:
     since = asked_time(call.query.get("since_date_created"), "since_date_created")
     before = asked_time(call.query.get("before_date_created"), "before_date_created")
     email = call.query.get("email")
+    owners = {store.list_id for store in account.stores.values()}
     found = [
         each
         for each in account.audiences.values()
         if (since is None or each.created_at > since)
         and (before is None or each.created_at < before)
         and (email is None or each.by_address(email) is not None)
-        and not call.flag("has_ecommerce_store")  # stores come with the commerce issue
+        and (not call.flag("has_ecommerce_store") or each.id in owners)
     ]
     found.sort(key=lambda each: each.created_at, reverse=call.query.get("sort_dir", "ASC").upper() == "DESC")
     total = call.flag("include_total_contacts")

@@ -110,7 +110,7 @@ def change_tags(account: Account, call: Call) -> None:
     audience, member = _known(account, call, hash_only=True)
     body = call.json()
     given = body.get("tags")
-    if type(body.get("is_syncing", False)) is not bool:  # it keeps automations quiet, of which there are none here
+    if type(body.get("is_syncing", False)) is not bool:  # it keeps automations quiet
         raise schema_problem(
             [("is_syncing", f"Schema describes boolean, {json_kind(body['is_syncing'])} found instead")]
         )
@@ -123,13 +123,16 @@ def change_tags(account: Account, call: Call) -> None:
         wanted[each["status"]].append(each["name"])
     changed = audience.with_tags(member, wanted["active"], wanted["inactive"])
     if changed != member.tags:
+        if len(changed) > len(member.tags):
+            quiet = "is_syncing" if body.get("is_syncing") else ""
+            account.automations.fire("tag_added", member.email.lower(), ", ".join(wanted["active"]), quiet=quiet)
         member.tags = changed
         audience.touch(member)  # that a tag moves last_changed is UNVERIFIED
         account.log(audience, member, frozenset({"tags"}))
 
 
 def post_event(account: Account, call: Call) -> None:
-    """Kept and shown; they start no automation here."""
+    """Kept and shown."""
     audience, member = _known(account, call)
     body = call.json()
     name, properties = body.get("name"), body.get("properties", {})
@@ -142,6 +145,8 @@ def post_event(account: Account, call: Call) -> None:
         raise bad_time("occurred_at")
     event = {"occurred_at": written(occurred_at), "name": name, "properties": properties}
     audience.events.setdefault(member.number, []).append(event)
+    quiet = "is_syncing" if body.get("is_syncing") else ""
+    account.automations.fire("event", member.email.lower(), name, quiet=quiet)
 
 
 def events(account: Account, call: Call) -> Mapping[str, Any]:
