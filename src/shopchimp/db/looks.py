@@ -134,6 +134,21 @@ def move(tx: Connection, shop_id: int, old: str, new: str) -> None:
     tx.execute(query, {**values, "out": twin.opted_out_at if twin is not None else None})  # of this address (M6)
 
 
+def forget_audience(tx: Connection, shop_id: int) -> None:
+    """Another audience was chosen: what is remembered of the contacts of the one before is not true of its own.
+
+    Who opted out stays known, of mails and of texts: that was the person's word.
+    """
+    query = text(
+        """
+        update people set intent = null, fields = null, tags = null, deleted = false, refused_at = null, dropped = null,
+            sms = sms - array['contact', 'contact_phone', 'refused_at', 'refused_why', 'carried_out_at', 'held']
+        where shop_id = :shop
+        """
+    )
+    tx.execute(query, {"shop": shop_id})
+
+
 def log(tx: Connection, shop_id: int, lines: Sequence[Row]) -> None:
     """Append lines to the activity log: person_id, kind, direction, result, rule, cause, detail."""
     if not lines:

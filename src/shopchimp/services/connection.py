@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
-from shopchimp.db import connections, notes, oauth_states, run_tables, shops
+from shopchimp.db import connections, looks, notes, oauth_states, run_tables, shops
 from shopchimp.db.session import Database
 from shopchimp.mailchimp import audiences, oauth
 from shopchimp.mailchimp.audiences import Audience
@@ -131,6 +131,7 @@ def choose_audience(gateways: Gateways, shop_id: int, audience_id: str) -> Audie
         if before != chosen.id:
             sync_runs.stop_all(tx, shop_id)  # previews of the audience that was chosen before
             going_live.close_lanes(tx, shop_id)
+            looks.forget_audience(tx, shop_id)
             notes.add(tx, shop_id, kind="connection", detail={"audience": chosen.name})
     return chosen
 

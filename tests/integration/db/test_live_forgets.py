@@ -59,3 +59,21 @@ def test_an_address_keeps_its_opt_out_when_somebody_moves_in(house: LaneHouse) -
         looks.move(tx, shop, "old@x.test", "new@x.test")
         found = tx.execute(text("select key, opted_out_at from people")).all()
     assert [tuple(each) for each in found] == [("new@x.test", NOON)]
+
+
+def test_another_audience_has_no_texts_yet(house: LaneHouse) -> None:
+    """S32, L1: nobody counts as synced by what the audience of before said; a STOP stays known."""
+    shop = house.shop()
+    house.do(
+        """
+        insert into people (shop_id, key, email, name, customer_state, contact_status, rule, result, tags, deleted, sms)
+        values (:shop, 'a', 'a', '', 'SUBSCRIBED', 'subscribed', '', 'synced', '["vip"]', true, cast(:sms as jsonb))
+        """,
+        shop=shop,
+        sms='{"state": "SUBSCRIBED", "phone": "+1", "contact": "subscribed", "stopped_at": "2026-11-22T12:00:00+00:00"}',
+    )
+    with house.database.transaction() as tx:
+        looks.forget_audience(tx, shop)
+    (row,) = house.rows("select tags, deleted, sms from people")
+    assert (row["tags"], row["deleted"]) == (None, False)
+    assert row["sms"] == {"state": "SUBSCRIBED", "phone": "+1", "stopped_at": "2026-11-22T12:00:00+00:00"}
