@@ -331,6 +331,9 @@ def _follow(person: Person, sides: Sides, elsewhere: identity.Elsewhere) -> Look
     known = person.known.then(CustomerState.ABSENT, _status(sides), opted_in_at=_contact_consent(sides).opted_in_at)
     if sides.contact is None and sides.gone_contact:  # not deleted: we took it along, and died of it or came second
         known = replace(known, deleted=person.known.deleted)
+    if sides.customer is not None and person.known.customer is CustomerState.ABSENT:
+        # the customer comes here once the address before has let go: what moved meanwhile is judged then, not forgotten
+        known = person.known
     outcome = Outcome(known, replace(sides, customer=None), identity.RULE, follow=elsewhere.follow)
     if elsewhere.contact_moves and sides.contact is not None and elsewhere.email is not None:
         answer = yield MoveContact(sides.contact, elsewhere.email)
