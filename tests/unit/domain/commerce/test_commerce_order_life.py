@@ -164,6 +164,13 @@ def lived(moves: Iterable[Move]) -> Shop:
     return shop
 
 
+def by_line(body: dict[str, Any]) -> dict[str, Any]:
+    """Lines are known by their ids: one that was deleted and came back stands last, which means nothing."""
+    lines = {each["id"]: each for each in body["lines"]}
+    assert len(lines) == len(body["lines"])
+    return {**body, "lines": lines}
+
+
 def mapped(shop: Shop) -> dict[str, Any]:
     result = order_write(shop.node(), STORE)
     assert isinstance(result, Write)
@@ -207,7 +214,7 @@ def test_s17_whichever_messages_arrive_mailchimp_ends_with_the_mapping_of_the_fi
         if heard:
             mailchimp.look(shop.node())
     mailchimp.look(shop.node())
-    assert mailchimp.order == mapped(shop)
+    assert by_line(mailchimp.order) == by_line(mapped(shop))
     assert mailchimp.said.count("pending") <= 1
     assert mailchimp.said.count("paid") <= 1
 
