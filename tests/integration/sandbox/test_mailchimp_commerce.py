@@ -301,6 +301,16 @@ def test_orders_are_upserted_counted_and_lines_go_one_by_one(shop):
     assert shop.ok("GET", f"{STORE}/customers/c1")["total_spent"] == 0
 
 
+def test_whether_a_put_drops_lines_can_be_chosen(shop):
+    """UNVERIFIED of the live API: a client must be right either way."""
+    put = {**ORDER, "lines": [{**LINE, "id": "l2"}]}
+    for drops, left in ((False, ["l1", "l2"]), (True, ["l2"])):
+        shop.sandbox.edit({"settings": {"put_drops_lines": drops}})
+        shop.ok("PUT", f"{STORE}/orders/o{drops}", {**ORDER, "id": f"o{drops}"})
+        shop.ok("PUT", f"{STORE}/orders/o{drops}", {**put, "id": f"o{drops}"})
+        assert [line["id"] for line in shop.ok("GET", f"{STORE}/orders/o{drops}")["lines"]] == left
+
+
 def test_a_deleted_product_leaves_its_orders_but_takes_no_new_ones(shop):
     shop.ok("POST", f"{STORE}/orders", ORDER)
     shop.ok("DELETE", f"{STORE}/products/p1")

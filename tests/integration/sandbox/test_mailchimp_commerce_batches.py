@@ -115,6 +115,24 @@ def test_a_deleted_batch_stops_and_loses_its_results():
     shop.no("GET", f"/batches/{batch}", status=404)
 
 
+def test_a_get_without_count_pages_through_everything():
+    shop = Shop()
+    for number in range(23):
+        shop.ok("PUT", f"{STORE}/orders/o{number}", {**ORDER, "id": f"o{number}"})
+    reading = {
+        "method": "GET",
+        "path": f"{STORE}/orders",
+        "params": {"fields": "orders.id,total_items"},
+        "operation_id": "r",
+    }
+    batch = shop.ok("POST", "/batches", {"operations": [reading]})["id"]
+    done = shop.ok("GET", f"/batches/{batch}")
+    with tarfile.open(fileobj=io.BytesIO(fetched(shop, done["response_body_url"])), mode="r:gz") as archive:
+        answers = [each for name in archive if name.isfile() for each in json.load(archive.extractfile(name))]
+    ids = {each["id"] for answer in answers for each in json.loads(answer["response"])["orders"]}
+    assert (len(answers), len(ids), done["finished_operations"]) == (3, 23, 1)
+
+
 def test_wrong_batches_are_refused():
     shop = Shop()
     assert "method: Value must be one of" in shop.no("POST", "/batches", {"operations": [operation(1, method="HEAD")]})

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from shopify_port import SHOPIFY, Api, shared
+from test_shopify_documents import _documents
 
 from shopchimp.sandbox.shopify.opening import Opening, open_commerce
 
@@ -136,6 +137,22 @@ def test_what_became_of_an_order(shop):
     assert shop("query($id: ID!) { order(id: $id) { id } }", id=order["id"]) is None
 
 
+def test_refunds_and_tracking_are_read_by_the_document(shop):
+    order = shop.order(tax=350)
+    shop.do("order", "refund", id=order["id"], lines=[{"line": 0, "quantity": 2}], note="broken")
+    shop.do("order", "fulfil", id=order["id"], company="UPS", tracking="1Z", url="https://example.com/1Z")
+    found = shop(_documents()["OrderById"], id=order["id"])
+    (refund,), (fulfilment,) = found["refunds"], found["fulfillments"]
+    # 2 x 10.00 of 35.00, and as much of the tax
+    assert (
+        refund["totalRefundedSet"]["shopMoney"]["amount"] == found["totalRefundedSet"]["shopMoney"]["amount"] == "22.00"
+    )
+    (part,) = refund["refundLineItems"]["nodes"]
+    assert (part["quantity"], part["lineItem"]["id"]) == (2, order["lines"][0]["id"])
+    assert fulfilment["trackingInfo"] == [{"company": "UPS", "number": "1Z", "url": "https://example.com/1Z"}]
+    assert found["currentTotalPriceSet"]["shopMoney"]["amount"] == "20.50"
+
+
 def test_impossible_edits_are_refused(shop):
     order = shop.order()
     for action, more in (
@@ -196,6 +213,11 @@ def test_discounts_and_their_codes(shop):
     with pytest.raises(ValueError, match="already been taken"):
         shop.do("discount", "add_codes", id=made["id"], codes=["extra1"])
     assert shop.do("discount", "remove_codes", id=made["id"], codes=["EXTRA1"])["codes"] == 4
+    by_code = "query($c: String!) { codeDiscountNodeByCode(code: $c) { id } }"
+    assert (shop(by_code, c="EXTRA1"), shop(by_code, c="extra2")) == (None, {"id": made["id"]})
+    listed = "query($id: ID!) { discountNode(id: $id) { discount { ... on DiscountCodeBasic { codes(first: 9) { nodes { code } } } } } }"
+    codes = [each["code"] for each in shop(listed, id=made["id"])["discount"]["codes"]["nodes"]]
+    assert (len(codes), codes[-1]) == (4, "EXTRA2")
     assert shop.topics == ["discounts/redeemcode_removed"]
     shop.do("discount", "update", id=made["id"], set={"ends_at": "2020-01-01T00:00:00Z"})
     assert shop.payload("discounts/update")["status"] == "EXPIRED"

@@ -42,6 +42,7 @@ class Switches:
     role: str = "owner"  # `viewer` may not write: 403 Forbidden
     sign_hooks: bool = True  # new webhooks have a secret
     hook_validation: bool = True  # a new webhook's URL must answer a GET
+    put_drops_lines: bool = False  # whether a PUT of an order drops lines it does not name (UNVERIFIED)
     sms_programme: str = "approved"  # one of sms.PROGRAMMES; `404`: the undocumented endpoint is not there
 
 

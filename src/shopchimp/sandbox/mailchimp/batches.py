@@ -1,7 +1,8 @@
 """`/batches` (mailchimp.md section 10, examples/batch-*.json): many calls in one, carried out one batch at a time.
 
 Nothing runs in the background: each call of the API first carries out what has come due since the last one, at
-`rate` operations a second. A batch keeps its results as the tar.gz that will be fetched.
+`rate` operations a second. A GET without `count` pages through everything. A batch keeps its results as the tar.gz that
+will be fetched.
 """
 
 import gzip
@@ -25,6 +26,7 @@ KEPT_SECONDS: Final = 7 * 86_400
 AT_A_TIME: Final = 2000  # operations a call may carry out for others before it is answered itself
 OPERATIONS_A_FILE: Final = 500
 UNLIMITED: Final = 0.0
+PAGE: Final = 10  # what every list shows unless asked for more
 RESULTS: Final = "/batch-results/"
 
 # Carries out one operation: method, path, query, body -> status and body of its answer.
@@ -97,8 +99,9 @@ class Batches:
         until = min(due, batch.total, batch.done + most)
         worked = until - batch.done
         for operation in batch.operations[batch.done : until]:
-            batch.answers.append(self._answer(operation, batch))
-            batch.errored += batch.answers[-1]["status_code"] >= 400
+            answers = self._answers(operation, batch)
+            batch.answers += answers
+            batch.errored += any(each["status_code"] >= 400 for each in answers)
             batch.done += 1
         if batch.done == batch.total:
             batch.status = "finished"
@@ -111,13 +114,23 @@ class Batches:
         """When the batch before was done: the next one begins then, not when somebody looks."""
         return max((each.completed or 0.0 for each in self.by_id.values()), default=0.0)
 
-    def _answer(self, operation: Mapping[str, Any], batch: Batch) -> dict[str, Any]:
+    def _answers(self, operation: Mapping[str, Any], batch: Batch) -> list[dict[str, Any]]:
+        """One; of a GET that names no `count`, as many as there are pages."""
         assert self.perform is not None  # noqa: S101 - `advance` looked
         params = {name: str(value) for name, value in operation.get("params", {}).items()}
         body = (operation.get("body") or "").encode()
-        status, content = self.perform(operation["method"], operation["path"], params, body, batch.base_url)
-        named = operation.get("operation_id", "")
-        return {"status_code": status, "operation_id": named, "response": content.decode()}
+        method, path, named = operation["method"], operation["path"], operation.get("operation_id", "")
+        paged = method == "GET" and "count" not in params and "?" not in path
+        found = []
+        while True:
+            status, content = self.perform(method, path, params, body, batch.base_url)
+            found.append({"status_code": status, "operation_id": named, "response": content.decode()})
+            if not paged or status != 200:
+                return found
+            seen = int(params.get("offset", 0)) + PAGE
+            if orjson.loads(content).get("total_items", 0) <= seen:
+                return found
+            params = {**params, "offset": str(seen)}
 
     def url(self, batch: Batch) -> str:
         """Good for ten minutes; each look makes another."""

@@ -85,7 +85,14 @@ def put(account: Account, call: Call) -> Mapping[str, Any]:
     store, body = store_of(account, call), checked_body(call)
     if body["id"] != call.path["order_id"]:
         raise schema_problem([("id", "This value should be the id in the path.")])
-    return _write(account, store, "orders", body["id"], body)
+    made = _write(account, store, "orders", body["id"], body)
+    if account.switches.put_drops_lines:
+        entry, named = store.orders[body["id"]], {each["id"] for each in body["lines"]}
+        content = entry.read()
+        content["lines"] = [each for each in content["lines"] if each["id"] in named]
+        put_entry(account, Place(store.orders, "order", store.id), body["id"], content)
+        return shown(store, "orders", body["id"], entry)
+    return made
 
 
 def patch(account: Account, call: Call) -> Mapping[str, Any]:

@@ -4,9 +4,10 @@ Never the app under test. Each edit tells the webhooks at once.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Final
 
-from shopchimp.sandbox.mailchimp.account import Account
+from shopchimp.sandbox.mailchimp.account import Account, Switches
 from shopchimp.sandbox.mailchimp.announcing import Why, glimpse
 from shopchimp.sandbox.mailchimp.audience import (
     COMPLIANCE,
@@ -35,6 +36,7 @@ _CONSENT_OF: Final = {
     "pending": "consented",
     "nonsubscribed": "unknown",
 }
+_SWITCHES: Final = frozenset(each.name for each in fields(Switches))
 
 
 def edit(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -212,7 +214,7 @@ def _settings(account: Account, settings: Mapping[str, Any]) -> Mapping[str, Any
             account.automations.abandoned_seconds = int(value)
         elif name == "sms_programme" and value not in PROGRAMMES:
             raise ValueError(f"sms_programme must be one of {', '.join(PROGRAMMES)}")
-        elif name in ("consent", "disabled", "role", "sign_hooks", "hook_validation", "sms_programme"):
+        elif name in _SWITCHES:
             setattr(account.switches, name, value)
         else:
             raise ValueError(f"no setting {name!r}")

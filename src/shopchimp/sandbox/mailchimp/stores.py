@@ -15,6 +15,7 @@ from shopchimp.sandbox.mailchimp.clock import written
 from shopchimp.sandbox.mailchimp.described import check_query, checked_body
 from shopchimp.sandbox.mailchimp.fields import chosen
 from shopchimp.sandbox.mailchimp.wire import Call, Problem, not_found, schema_problem
+from shopchimp.sandbox.recording import trimmed
 
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
@@ -68,7 +69,7 @@ class Place(NamedTuple):
 def put_entry(account: Account, place: Place, key: str, content: Mapping[str, Any]) -> bool:
     """Keep the content; False where it says nothing new. Only what is new is a write."""
     entries, kind, where = place
-    data = orjson.dumps(content)
+    data = trimmed(orjson.dumps(content))
     entry = entries.get(key)
     if entry is not None and entry.data == data:
         return False
