@@ -107,20 +107,6 @@ def sms_people(
     return [SmsPerson(**row._mapping) for row in tx.execute(text(query), values)]
 
 
-def phone_holders(tx: Connection, shop_id: int, phones: Mapping[str, str]) -> dict[str, str]:
-    """Of these people (key: phone) those whose number another person's contact has, with that person's key."""
-    query = text(
-        """
-        select asked.key, min(p.key) as holder
-        from jsonb_each_text(cast(:phones as jsonb)) as asked (key, phone)
-        join people p on p.shop_id = :shop and p.sms->>'contact_phone' = asked.phone and p.key <> asked.key
-        where p.sms->>'contact' in ('subscribed', 'unsubscribed', 'pending') group by asked.key
-        """
-    )
-    rows = tx.execute(query, {"shop": shop_id, "phones": orjson.dumps(dict(phones)).decode()})
-    return {row.key: row.holder for row in rows}
-
-
 def restart(tx: Connection, shop_id: int, name: str, *, cursor: Mapping[str, Any]) -> None:
     """Let a backfill begin anew, now; whoever is at the old one loses it."""
     query = text(

@@ -73,6 +73,26 @@ class ConsentWrite:
     to_customer_level: str
 
 
+def leave_to_live(tx: Connection, run_id: UUID, shop_id: int) -> None:
+    """In a shop that has live sync: don't opt anybody in whose opt-in the merchant dropped, or is still asked about."""
+    query = text(
+        """
+        with left_alone as (
+            select key, coalesce(cause, 'many_changes') as why from changes where shop_id = :shop and state = 'held'
+            union all
+            select key, 'dropped' from people where shop_id = :shop and dropped is not null
+        )
+        update plan p set kind = 'skip', skip = l.why, conflict = false, contact_action = null, to_contact = null,
+            contact_body = null, contact_chunk = null, to_customer = null, to_customer_at = null,
+            to_customer_level = null, customer_chunk = null
+        from left_alone l
+        where p.run_id = :run and p.key = l.key
+            and (p.to_contact in ('subscribed', 'pending') or p.to_customer = 'SUBSCRIBED')
+        """
+    )
+    tx.execute(query, {"run": run_id, "shop": shop_id})
+
+
 def make_chunks(tx: Connection, run_id: UUID) -> None:
     """List the run's chunks anew from its plan. Only before anything was written."""
     values = {"run": run_id}

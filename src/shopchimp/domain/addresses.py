@@ -54,11 +54,6 @@ def e164(phone: str | None) -> str | None:
     return digits if _PHONE.fullmatch(digits) else None
 
 
-def phone_hash(phone: str) -> str:
-    """Mailchimp's key of a contact by phone: the SHA-256 of the number in its E.164 form (mailchimp.md 6)."""
-    return hashlib.sha256(phone.encode()).hexdigest()
-
-
 def is_deliverable_looking(email: str) -> bool:
     """Whether it is worth asking Mailchimp to take this address."""
     return (len(email) <= 64 and _PLAIN.fullmatch(email) is not None) or problem_of(email) is None

@@ -11,7 +11,6 @@ from datetime import UTC
 from enum import StrEnum
 from typing import Any
 
-from shopchimp.domain.addresses import phone_hash
 from shopchimp.domain.errors import Gone, Rejected
 from shopchimp.domain.sms import PushSms
 from shopchimp.mailchimp.client import PLATFORM, MailchimpClient
@@ -74,17 +73,6 @@ def programme(client: MailchimpClient, audience_id: str) -> Programme:
     words = str(found[0].get("registration_status") or "")
     approved = any(word in words.upper() for word in ("ACTIVE", "APPROVED"))
     return Programme(Approval.PAUSED if approved else Approval.PENDING, words)
-
-
-def by_phone(client: MailchimpClient, audience_id: str, phone: str) -> SmsContact | None:
-    """The contact who has this number (E.164), or None."""
-    key = f"sms:{phone_hash(phone)}"
-    try:
-        return _contact(client.get(f"/audiences/{audience_id}/contacts/{key}", _CONTACT))
-    except Rejected as error:
-        if error.code == "mc_not_found":
-            return None
-        raise
 
 
 def write(

@@ -18,7 +18,6 @@ from shopchimp.mailchimp.client import MailchimpClient
 FIELDS_LIMIT = 10_000
 ADDRESS_LIMIT = 320
 LATE = timedelta(days=7)
-AHEAD = timedelta(minutes=5)
 FORGOTTEN = "@forgotten.mailchimp.com"
 EVENTS = (
     "subscribe",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shopchimp.domain.addresses import normalise
-from shopchimp.domain.consent import NO_CUSTOMER, CustomerConsent, OptInLevel
+from shopchimp.domain.consent import CustomerConsent, OptInLevel
 from shopchimp.domain.errors import PlatformError, Rejected, Unavailable
 from shopchimp.domain.planning import customer_state
 from shopchimp.domain.records import Customer
@@ -39,11 +39,6 @@ class CustomerDoors:
         wanted = list(dict.fromkeys(emails))
         found = customers.by_emails(self.client, wanted) if wanted else []
         return dict(zip(wanted, map(_parsed, found), strict=True))
-
-    def look(self, customer_ids: Sequence[int]) -> list[CustomerConsent]:
-        """The consent of each customer once more, right before it is written; in the order asked."""
-        now = self.read(customer_ids)
-        return [found.consent if (found := now[each]) is not None else NO_CUSTOMER for each in customer_ids]
 
     def write(self, writes: Sequence[WriteConsent]) -> list[Any]:
         """Set consents, each with its own time."""

@@ -121,6 +121,7 @@ def count(database: Database, run: Run, token: UUID) -> None:
     """List the chunks and add up the preview's numbers from the plan itself."""
     with database.transaction() as tx:
         sync_runs.fence(tx, run.id, token)
+        plan.leave_to_live(tx, run.id, run.shop_id)
         plan.make_chunks(tx, run.id)
         run.counts.update(plan.totals(tx, run.id))
         if run.counts["people"] != plan.customers_read(tx, run.id):

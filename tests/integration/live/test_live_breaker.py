@@ -64,6 +64,9 @@ def test_dropped_is_never_tried_again(guarded: Ground) -> None:
     assert {guarded.status(email) for email in waiting} == {None}
     assert {guarded.person(email)["reason"] for email in waiting} == {"dropped"}
     assert any(line["cause"] == "dropped" for line in guarded.lines(waiting[0]))
+    guarded.stage.first_sync()  # nor by another complete sync
+    assert {guarded.status(email) for email in waiting} == {None}
+    assert {guarded.person(email)["reason"] for email in waiting} == {"dropped"}
     guarded.chosen(waiting[0], "UNSUBSCRIBED")
     guarded.look(waiting[0])
     guarded.chosen(waiting[0], "SUBSCRIBED")
