@@ -1,4 +1,4 @@
-"""How each field of products, orders, checkouts and discounts is read; registered beside those of `fields.py`.
+"""How each field of orders and checkouts is read; registered with those of products and discounts in `fields.py`.
 
 Types that only pass values on (images, journeys, discount rules) are mappings.
 """
@@ -7,42 +7,11 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+from shopchimp.sandbox.shopify.discount_fields import DISCOUNTS
 from shopchimp.sandbox.shopify.fields import CURRENCY, Getter, Money, iso, iso_or_none, register
-from shopchimp.sandbox.shopify.goods import Picture, Product, Variant
-from shopchimp.sandbox.shopify.sales import RATES, Line, Order, RefundLine
-
-
-class Bag(NamedTuple):
-    """Cents of the shop and the currency the buyer pays in."""
-
-    cents: int
-    currency: str
-
-
-def amount(cents: int) -> str:
-    sign, cents = ("-", -cents) if cents < 0 else ("", cents)
-    return f"{sign}{cents // 100}.{cents % 100:02}"
-
-
-def presented(bag: Bag) -> str:
-    return amount(round(bag.cents * RATES[bag.currency]))
-
-
-def _constant(value: Any) -> Getter:
-    return lambda _: value
-
-
-def _bag(name: str, *, of: str = "") -> Getter:
-    """A sum of an order, or of a line whose order says the currency."""
-    cents = attrgetter(name)
-    currency = attrgetter(f"{of}currency")
-    return lambda each: Bag(cents(each), currency(each))
-
-
-def _plain(name: str) -> Getter:
-    cents = attrgetter(name)
-    return lambda each: amount(cents(each))
-
+from shopchimp.sandbox.shopify.money import Bag, amount, bag, constant, plain, presented
+from shopchimp.sandbox.shopify.product_fields import PRODUCT, VARIANT, image, media_of, media_of_variant
+from shopchimp.sandbox.shopify.sales import Line, Order, RefundLine
 
 # Lines, refund lines and shipping lines are seen with their order, which knows the currency.
 
@@ -71,130 +40,6 @@ class Shipping(NamedTuple):
 
 def lines_of(order: Order) -> list[LineOf]:
     return [LineOf(order, line) for line in order.lines]
-
-
-def image(picture: Picture | None) -> dict[str, Any] | None:
-    if picture is None:
-        return None
-    return {
-        "id": f"gid://shopify/ImageSource/{picture.number}",
-        "url": picture.url,
-        "src": picture.url,
-        "originalSrc": picture.url,
-        "altText": picture.alt,
-        "width": 1600,
-        "height": 1200,
-        "thumbhash": None,
-    }
-
-
-def media(picture: Picture | None) -> dict[str, Any] | None:
-    if picture is None:
-        return None
-    return {
-        "__typename": "MediaImage",
-        "id": f"gid://shopify/MediaImage/{picture.number}",
-        "alt": picture.alt,
-        "mediaContentType": "IMAGE",
-        "status": "READY",
-        "preview": {"image": image(picture), "status": "READY"},
-    }
-
-
-def _media_of(product: Product) -> list[Any]:
-    return [media(each) for each in product.pictures]
-
-
-def _media_of_variant(variant: Variant) -> list[Any]:
-    return [media(variant.picture)] if variant.picture else []
-
-
-def _price(cents: int) -> Money:
-    return Money(amount(cents))
-
-
-def _price_range(product: Product) -> dict[str, Any]:
-    prices = [each.price for each in product.variants] or [0]
-    return {"minVariantPrice": _price(min(prices)), "maxVariantPrice": _price(max(prices))}
-
-
-def store_url(product: Product) -> str | None:
-    """Only what is published has an address in the shop."""
-    shown = product.published is not None and product.status in ("ACTIVE", "UNLISTED")
-    return f"https://shop.example.com/products/{product.handle}" if shown else None
-
-
-def _count(number: int) -> dict[str, Any]:
-    return {"count": number, "precision": "EXACT"}
-
-
-_PRODUCT: Final[dict[str, Getter]] = {
-    "id": attrgetter("gid"),
-    "legacyResourceId": lambda p: str(p.number),
-    "title": attrgetter("title"),
-    "handle": attrgetter("handle"),
-    "description": attrgetter("html"),
-    "descriptionHtml": attrgetter("html"),
-    "bodyHtml": attrgetter("html"),
-    "productType": attrgetter("kind"),
-    "vendor": attrgetter("vendor"),
-    "status": attrgetter("status"),
-    "tags": lambda p: list(p.tags),
-    "createdAt": lambda p: iso(p.created),
-    "updatedAt": lambda p: iso(p.updated),
-    "publishedAt": lambda p: iso_or_none(p.published),
-    "onlineStoreUrl": store_url,
-    "onlineStorePreviewUrl": lambda p: f"https://shop.example.com/products_preview?id={p.number}",
-    "isGiftCard": attrgetter("gift_card"),
-    "totalInventory": attrgetter("stock"),
-    "totalVariants": lambda p: len(p.variants),
-    "tracksInventory": lambda p: any(each.tracked for each in p.variants),
-    "hasOnlyDefaultVariant": lambda p: len(p.variants) == 1 and p.variants[0].title == "Default Title",
-    "hasOutOfStockVariants": lambda p: any(not each.for_sale for each in p.variants),
-    "featuredMedia": lambda p: media(p.pictures[0]) if p.pictures else None,
-    "featuredImage": lambda p: image(p.pictures[0]) if p.pictures else None,
-    "priceRangeV2": _price_range,
-    "variantsCount": lambda p: _count(len(p.variants)),
-    "mediaCount": lambda p: _count(len(p.pictures)),
-    "templateSuffix": _constant(None),
-    "metafield": _constant(None),
-}
-
-
-def _options(variant: Variant) -> list[dict[str, str]]:
-    return [{"name": n, "value": v} for n, v in zip(variant.product.option_names, variant.options, strict=False)]
-
-
-_VARIANT: Final[dict[str, Getter]] = {
-    "id": attrgetter("gid"),
-    "legacyResourceId": lambda v: str(v.number),
-    "title": attrgetter("title"),
-    "displayName": attrgetter("display_name"),
-    "sku": attrgetter("sku"),
-    "barcode": attrgetter("barcode"),
-    "price": lambda v: amount(v.price),
-    "compareAtPrice": lambda v: None if v.compare_at is None else amount(v.compare_at),
-    "position": attrgetter("position"),
-    "availableForSale": attrgetter("for_sale"),
-    "inventoryQuantity": attrgetter("stock"),
-    "sellableOnlineQuantity": attrgetter("stock"),
-    "inventoryPolicy": attrgetter("policy"),
-    "createdAt": lambda v: iso(v.created),
-    "updatedAt": lambda v: iso(v.updated),
-    "selectedOptions": _options,
-    "taxable": _constant(value=True),
-    "image": lambda v: image(v.picture),
-    "product": attrgetter("product"),
-    "inventoryItem": lambda v: {
-        "__typename": "InventoryItem",
-        "id": f"gid://shopify/InventoryItem/{v.number + 1_000_000_000_000}",
-        "legacyResourceId": str(v.number + 1_000_000_000_000),
-        "sku": v.sku,
-        "tracked": v.tracked,
-        "requiresShipping": True,
-    },
-    "metafield": _constant(None),
-}
 
 
 def _visit(order: Order) -> dict[str, Any] | None:
@@ -257,8 +102,8 @@ def _sums() -> dict[str, Getter]:
         "currentTotalTax": "current_tax",
         "currentShippingPrice": "current_shipping",
     }
-    return {f"{name}Set": _bag(attribute) for name, attribute in sums.items()} | {
-        name: _plain(attribute) for name, attribute in sums.items()
+    return {f"{name}Set": bag(attribute) for name, attribute in sums.items()} | {
+        name: plain(attribute) for name, attribute in sums.items()
     }
 
 
@@ -271,7 +116,7 @@ _ORDER: Final[dict[str, Getter]] = {
     "email": attrgetter("email"),
     "phone": attrgetter("phone"),
     "test": attrgetter("test"),
-    "confirmed": _constant(value=True),
+    "confirmed": constant(value=True),
     "closed": lambda o: o.closed is not None,
     "edited": attrgetter("edited"),
     "createdAt": lambda o: iso(o.created),
@@ -282,17 +127,17 @@ _ORDER: Final[dict[str, Getter]] = {
     "closedAt": lambda o: iso_or_none(o.closed),
     "displayFinancialStatus": attrgetter("financial"),
     "displayFulfillmentStatus": attrgetter("shipped"),
-    "returnStatus": _constant("NO_RETURN"),
-    "currencyCode": _constant(CURRENCY),
+    "returnStatus": constant("NO_RETURN"),
+    "currencyCode": constant(CURRENCY),
     "presentmentCurrencyCode": attrgetter("currency"),
     "taxesIncluded": attrgetter("taxes_included"),
-    "taxExempt": _constant(value=False),
+    "taxExempt": constant(value=False),
     "customerAcceptsMarketing": attrgetter("accepts_marketing"),
-    "customerLocale": _constant("en"),
+    "customerLocale": constant("en"),
     "cartToken": attrgetter("cart_token"),
     "checkoutToken": attrgetter("checkout_token"),
-    "sourceName": _constant("web"),
-    "sourceIdentifier": _constant(None),
+    "sourceName": constant("web"),
+    "sourceIdentifier": constant(None),
     "note": attrgetter("note"),
     "tags": lambda o: list(o.tags),
     "discountCode": lambda o: o.discounted.code if o.discounted else None,
@@ -303,7 +148,7 @@ _ORDER: Final[dict[str, Getter]] = {
     "billingAddress": attrgetter("address"),
     "shippingAddress": attrgetter("address"),
     "displayAddress": attrgetter("address"),
-    "billingAddressMatchesShippingAddress": _constant(value=True),
+    "billingAddressMatchesShippingAddress": constant(value=True),
     "shippingLine": lambda o: Shipping(o) if o.shipping_title else None,
     "customerJourneySummary": _journey,
     "landingPageUrl": lambda o: f"https://shop.example.com{o.landing}" if o.landing else None,
@@ -312,7 +157,7 @@ _ORDER: Final[dict[str, Getter]] = {
     "currentSubtotalLineItemsQuantity": lambda o: sum(line.current for line in o.lines),
     "fullyPaid": lambda o: o.financial in ("PAID", "PARTIALLY_REFUNDED", "REFUNDED"),
     "unpaid": lambda o: o.financial == "PENDING",
-    "metafield": _constant(None),
+    "metafield": constant(None),
 }
 
 _LINE: Final[dict[str, Getter]] = {
@@ -327,11 +172,11 @@ _LINE: Final[dict[str, Getter]] = {
     "refundableQuantity": attrgetter("line.current"),
     "unfulfilledQuantity": lambda e: max(e.line.current - e.line.shipped, 0),
     "isGiftCard": lambda e: bool(e.line.variant and e.line.variant.product.gift_card),
-    "requiresShipping": _constant(value=True),
-    "taxable": _constant(value=True),
-    "originalUnitPriceSet": _bag("line.price", of="order."),
+    "requiresShipping": constant(value=True),
+    "taxable": constant(value=True),
+    "originalUnitPriceSet": bag("line.price", of="order."),
     "discountedUnitPriceAfterAllDiscountsSet": lambda e: Bag(e.line.worth(1), e.order.currency),
-    "discountedUnitPriceSet": _bag("line.price", of="order."),
+    "discountedUnitPriceSet": bag("line.price", of="order."),
     "originalTotalSet": lambda e: Bag(e.line.quantity * e.line.price, e.order.currency),
     "discountedTotalSet": lambda e: Bag(e.line.quantity * e.line.price, e.order.currency),
     # Discounts of single lines; what the whole order has off is allocated (API reference).
@@ -347,9 +192,9 @@ _REFUND_LINE: Final[dict[str, Getter]] = {
     "quantity": attrgetter("part.quantity"),
     "restockType": attrgetter("part.restock"),
     "restocked": lambda e: e.part.restock != "NO_RESTOCK",
-    "priceSet": _bag("part.line.price", of="order."),
-    "subtotalSet": _bag("part.subtotal", of="order."),
-    "totalTaxSet": _bag("part.tax", of="order."),
+    "priceSet": bag("part.line.price", of="order."),
+    "subtotalSet": bag("part.subtotal", of="order."),
+    "totalTaxSet": bag("part.tax", of="order."),
     "lineItem": lambda e: LineOf(e.order, e.part.line),
 }
 
@@ -361,17 +206,17 @@ _CHECKOUT: Final[dict[str, Getter]] = {
     "completedAt": lambda c: iso_or_none(c.completed),
     "abandonedCheckoutUrl": attrgetter("url"),
     "discountCodes": lambda c: [c.discount_code] if c.discount_code else [],
-    "taxesIncluded": _constant(value=False),
+    "taxesIncluded": constant(value=False),
     "note": attrgetter("note"),
     "customer": attrgetter("customer"),
     "billingAddress": attrgetter("address"),
     "shippingAddress": attrgetter("address"),
-    "subtotalPriceSet": _bag("total"),
-    "totalDiscountSet": _bag("discount"),
+    "subtotalPriceSet": bag("total"),
+    "totalDiscountSet": bag("discount"),
     "totalTaxSet": lambda c: Bag(0, c.currency),
-    "totalDutiesSet": _constant(None),
-    "totalLineItemsPriceSet": _bag("gross"),
-    "totalPriceSet": _bag("total"),
+    "totalDutiesSet": constant(None),
+    "totalLineItemsPriceSet": bag("gross"),
+    "totalPriceSet": bag("total"),
     "lineItemsQuantity": lambda c: sum(line.quantity for line in c.lines),
 }
 
@@ -397,72 +242,23 @@ _CHECKOUT_LINE: Final[dict[str, Getter]] = {
 }
 
 
-def _gets(d: Any) -> dict[str, Any]:
-    value: dict[str, Any] = {"__typename": "DiscountAmount", "amount": None, "appliesOnEachItem": d.each_item}
-    if d.graphql_type == "DiscountCodeBxgy":
-        half = {"__typename": "DiscountPercentage", "percentage": 0.5}
-        value = {"__typename": "DiscountOnQuantity", "quantity": {"quantity": "1"}, "effect": half}
-    elif d.percent is not None:
-        value = {"__typename": "DiscountPercentage", "percentage": d.percent / 100}
-    else:
-        value["amount"] = Money(amount(d.amount or 0))
-    items: Any = {"__typename": "AllDiscountItems", "allItems": True}
-    return {"appliesOnOneTimePurchase": True, "appliesOnSubscription": False, "value": value, "items": items}
-
-
-def _minimum(d: Any) -> dict[str, Any] | None:
-    if d.minimum is not None:
-        return {"__typename": "DiscountMinimumSubtotal", "greaterThanOrEqualToSubtotal": Money(amount(d.minimum))}
-    if d.minimum_quantity is not None:
-        return {"__typename": "DiscountMinimumQuantity", "greaterThanOrEqualToQuantity": str(d.minimum_quantity)}
-    return None
-
-
-def _share(d: Any) -> list[dict[str, Any]]:
-    first = next(d.codes.there(), None)
-    return [{"targetType": "HOME", "url": f"https://shop.example.com/discount/{first.code}"}] if first else []
-
-
-_ANY_DISCOUNT: Final[dict[str, Getter]] = {
-    "title": attrgetter("title"),
-    "status": lambda d: d.status(d.now),
-    "startsAt": lambda d: iso(d.starts),
-    "endsAt": lambda d: iso_or_none(d.ends),
-    "createdAt": lambda d: iso(d.created),
-    "updatedAt": lambda d: iso(d.updated),
-    "usageLimit": attrgetter("usage_limit"),
-    "asyncUsageCount": attrgetter("used"),
-    "appliesOncePerCustomer": attrgetter("once"),
-    "combinesWith": _constant({"orderDiscounts": False, "productDiscounts": False, "shippingDiscounts": False}),
-    "codesCount": lambda d: _count(d.codes.left),
-    "shareableUrls": _share,
-    "hasTimelineComment": _constant(value=False),
-    "tags": _constant([]),
-}
-_SUMMED: Final[dict[str, Getter]] = {
-    **_ANY_DISCOUNT,
-    "summary": attrgetter("summary"),
-    "shortSummary": attrgetter("summary"),
-    "minimumRequirement": _minimum,
-}
-
 TABLES: Final[Mapping[str, Mapping[str, Getter]]] = {
     "MoneyBag": {
         "shopMoney": lambda b: Money(amount(b.cents)),
         "presentmentMoney": lambda b: Money(presented(b), b.currency),
     },
-    "Product": _PRODUCT,
-    "ProductVariant": _VARIANT,
+    "Product": PRODUCT,
+    "ProductVariant": VARIANT,
     "Order": _ORDER,
     "LineItem": _LINE,
     "ShippingLine": {
         "id": lambda s: f"gid://shopify/ShippingLine/{s.order.number + 1_000_000_000_000}",
         "title": attrgetter("order.shipping_title"),
         "code": attrgetter("order.shipping_title"),
-        "source": _constant("shopify"),
-        "custom": _constant(value=False),
-        "isRemoved": _constant(value=False),
-        "originalPriceSet": _bag("order.shipping", of="order."),
+        "source": constant("shopify"),
+        "custom": constant(value=False),
+        "isRemoved": constant(value=False),
+        "originalPriceSet": bag("order.shipping", of="order."),
         "discountedPriceSet": lambda s: Bag(s.order.shipping - s.order.shipping_discount, s.order.currency),
     },
     "Refund": {
@@ -473,15 +269,15 @@ TABLES: Final[Mapping[str, Mapping[str, Getter]]] = {
         "updatedAt": lambda r: iso(r.created),
         "note": attrgetter("note"),
         "order": attrgetter("order"),
-        "totalRefundedSet": _bag("amount", of="order."),
+        "totalRefundedSet": bag("amount", of="order."),
     },
     "RefundLineItem": _REFUND_LINE,
     "Fulfillment": {
         "id": lambda f: f"gid://shopify/Fulfillment/{f.number}",
         "legacyResourceId": lambda f: str(f.number),
         "name": lambda f: f"{f.order.name}.1",
-        "status": _constant("SUCCESS"),
-        "displayStatus": _constant("FULFILLED"),
+        "status": constant("SUCCESS"),
+        "displayStatus": constant("FULFILLED"),
         "createdAt": lambda f: iso(f.created),
         "updatedAt": lambda f: iso(f.updated),
         "totalQuantity": lambda f: sum(quantity for _, quantity in f.lines),
@@ -489,28 +285,7 @@ TABLES: Final[Mapping[str, Mapping[str, Getter]]] = {
     },
     "AbandonedCheckout": _CHECKOUT,
     "AbandonedCheckoutLineItem": _CHECKOUT_LINE,
-    "DiscountNode": {"id": attrgetter("gid"), "discount": lambda d: d, "metafield": _constant(None)},
-    "DiscountCodeNode": {"id": attrgetter("gid"), "codeDiscount": lambda d: d, "metafield": _constant(None)},
-    "DiscountCodeBasic": {**_SUMMED, "discountClasses": _constant(["ORDER"]), "customerGets": _gets},
-    "DiscountCodeBxgy": {
-        **_SUMMED,
-        "discountClasses": _constant(["PRODUCT"]),
-        "customerGets": _gets,
-        "usesPerOrderLimit": _constant(None),
-    },
-    "DiscountCodeFreeShipping": {
-        **_SUMMED,
-        "discountClasses": _constant(["SHIPPING"]),
-        "maximumShippingPrice": _constant(None),
-        "appliesOnOneTimePurchase": _constant(value=True),
-        "appliesOnSubscription": _constant(value=False),
-    },
-    "DiscountCodeApp": {**_ANY_DISCOUNT, "discountClasses": _constant(["PRODUCT"]), "discountId": attrgetter("gid")},
-    "DiscountRedeemCode": {
-        "id": attrgetter("gid"),
-        "code": attrgetter("code"),
-        "asyncUsageCount": attrgetter("used"),
-    },
+    **DISCOUNTS,
 }
 
 _CODES: Final[Getter] = attrgetter("codes")
@@ -531,10 +306,10 @@ register(
     TABLES,
     {
         ("Product", "variants"): attrgetter("variants"),
-        ("Product", "media"): _media_of,
+        ("Product", "media"): media_of,
         ("Product", "collections"): lambda _: (),
         ("Product", "metafields"): lambda _: (),
-        ("ProductVariant", "media"): _media_of_variant,
+        ("ProductVariant", "media"): media_of_variant,
         ("ProductVariant", "metafields"): lambda _: (),
         ("Order", "lineItems"): lines_of,
         ("Order", "discountApplications"): application,

@@ -5,9 +5,10 @@ from typing import Any
 
 from shopchimp.sandbox.shopify.checkouts import Checkout
 from shopchimp.sandbox.shopify.commerce import Commerce
-from shopchimp.sandbox.shopify.commerce_fields import amount, store_url
 from shopchimp.sandbox.shopify.discounts import Discount
 from shopchimp.sandbox.shopify.goods import Product
+from shopchimp.sandbox.shopify.money import amount
+from shopchimp.sandbox.shopify.product_fields import store_url
 from shopchimp.sandbox.shopify.sales import Order
 
 

@@ -1,21 +1,15 @@
-"""Webhook bodies of orders, refunds, checkouts, carts, products and discounts, in the shapes of the examples in
-contracts/shopify/webhooks: money as decimal strings of the shop's currency, times of the shop's zone (shopify.md 3.4).
-"""
+"""Webhook bodies of orders and refunds: money as decimal strings of the shop's currency,
+in the shapes of contracts/shopify/webhooks (shopify.md 3.4)."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-from shopchimp.sandbox.shopify import payloads
-from shopchimp.sandbox.shopify.checkouts import Cart, Checkout, CheckoutLine
-from shopchimp.sandbox.shopify.commerce_fields import Bag, amount, presented
-from shopchimp.sandbox.shopify.discounts import Discount, RedeemCode
+from shopchimp.sandbox.shopify.common_payloads import address, customer, local_or_none
 from shopchimp.sandbox.shopify.fields import CURRENCY
-from shopchimp.sandbox.shopify.goods import Picture, Product, Variant
-from shopchimp.sandbox.shopify.payloads import Payload, fine, local
+from shopchimp.sandbox.shopify.money import Bag, amount, presented
+from shopchimp.sandbox.shopify.payloads import Payload, local
 from shopchimp.sandbox.shopify.sales import FIRST_NAME, Fulfilment, Line, Order, Refund, RefundLine
-from shopchimp.sandbox.shopify.store import MailingAddress
 
-FULL_VARIANTS: Final = 100  # of more variants only the ids are told
 _FULFILMENT: Final = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial"}
 _NOT_IN_PARTS: Final = ("sales_line_item_group_id", "attributed_staffs", "current_quantity")
 _AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64) ExampleBrowser/1.0"
@@ -29,7 +23,7 @@ def order(each: Order) -> Payload:
         "browser_ip": "192.0.2.44",
         "buyer_accepts_marketing": each.accepts_marketing,
         "cancel_reason": each.cancel_reason.lower() if each.cancel_reason else None,
-        "cancelled_at": _local_or_none(each.cancelled),
+        "cancelled_at": local_or_none(each.cancelled),
         "cart_token": each.cart_token,
         "checkout_token": each.checkout_token,
         "client_details": {
@@ -40,7 +34,7 @@ def order(each: Order) -> Payload:
             "session_hash": None,
             "user_agent": _AGENT,
         },
-        "closed_at": _local_or_none(each.closed),
+        "closed_at": local_or_none(each.closed),
         "confirmation_number": f"C{each.number % 1_000_000_000:09}",
         "confirmed": True,
         "contact_email": each.email,
@@ -87,7 +81,7 @@ def order(each: Order) -> Payload:
         "updated_at": local(each.updated),
         "user_id": None,
         **_sums(each),
-        "billing_address": _address(each.address),
+        "billing_address": address(each.address),
         "customer": customer(each.customer),
         "discount_applications": _applications(each),
         "fulfillments": [_fulfilment(part) for part in each.fulfilments or ()],
@@ -96,7 +90,7 @@ def order(each: Order) -> Payload:
         "payment_terms": None,
         "refunds": [refund(part) for part in each.refunds or ()],
         "returns": [],
-        "shipping_address": _address(each.address),
+        "shipping_address": address(each.address),
         "shipping_lines": _shipping_lines(each),
     }
 
@@ -361,313 +355,3 @@ def order_edited(each: Order, *, number: int, at: int, added: Mapping[int, int],
             "shipping_lines": nothing,
         }
     }
-
-
-def customer(each: Any) -> Payload | None:
-    """As it stands inside another payload: without the list of addresses."""
-    if each is None:
-        return None
-    whole = payloads.customer(each)
-    return {name: value for name, value in whole.items() if name != "addresses"}
-
-
-def _address(given: MailingAddress | None) -> Payload | None:
-    if given is None:
-        return None
-    place = given.place
-    return {
-        "first_name": given.first_name,
-        "address1": place.address1,
-        "phone": place.phone,
-        "city": place.city,
-        "zip": place.zip,
-        "province": place.province or "",
-        "country": place.country,
-        "last_name": given.last_name,
-        "address2": place.address2,
-        "company": given.company,
-        "latitude": None,
-        "longitude": None,
-        "name": " ".join(filter(None, (given.first_name, given.last_name))),
-        "country_code": place.country_code,
-        "province_code": place.province_code,
-    }
-
-
-def checkout(each: Checkout) -> Payload:
-    """Before the buyer says who they are, the keys of the person are left out and the address is empty."""
-    known = each.email or each.phone
-    person = {
-        "billing_address": _address(each.address),
-        "shipping_address": _address(each.address),
-        "customer": customer(each.customer),
-    }
-    return {
-        "token": each.token,
-        "cart_token": each.cart_token,
-        "email": each.email or "",
-        "gateway": None,
-        "buyer_accepts_marketing": each.accepts_marketing,
-        "created_at": local(each.created),
-        "updated_at": local(each.updated),
-        "landing_site": each.landing,
-        "note": each.note or None,
-        "note_attributes": [],
-        "referring_site": "",
-        "shipping_lines": [],
-        "taxes_included": False,
-        "total_weight": sum(line.quantity * line.variant.grams for line in each.lines),
-        "currency": CURRENCY,
-        "completed_at": _local_or_none(each.completed),
-        "closed_at": None,
-        "user_id": None,
-        "location_id": None,
-        "source_identifier": None,
-        "source_url": None,
-        "device_id": None,
-        "phone": each.phone,
-        "customer_locale": "en",
-        "line_items": [_checkout_line(line) for line in each.lines],
-        "name": each.name,
-        "source": None,
-        "abandoned_checkout_url": each.url,
-        "discount_codes": [{"code": each.discount_code, "amount": amount(each.discount), "type": "fixed_amount"}]
-        if each.discount_code
-        else [],
-        "tax_lines": [],
-        "source_name": "web",
-        **_checkout_sums(each),
-        **({name: value for name, value in person.items() if value} if known else {}),
-    }
-
-
-def _checkout_sums(each: Checkout) -> Payload:
-    return {
-        "presentment_currency": each.currency,
-        "buyer_accepts_sms_marketing": each.accepts_sms,
-        "sms_marketing_phone": each.sms_phone,
-        "total_discounts": amount(each.discount),
-        "total_line_items_price": amount(each.gross),
-        "total_price": amount(each.total),
-        "total_tax": "0.00",
-        "subtotal_price": amount(each.total),
-        "total_duties": None,
-        "reservation_token": None,
-    }
-
-
-def checkout_deleted(each: Checkout) -> Payload:
-    """It has an id and no token."""
-    return {"id": each.number, "cart_token": each.cart_token, **_checkout_sums(each)}
-
-
-def _checkout_line(line: CheckoutLine) -> Payload:
-    variant = line.variant
-    title = None if variant.title == "Default Title" else variant.title
-    measured = ("measured_type", "quantity_value", "quantity_unit", "reference_value", "reference_unit")
-    return {
-        "applied_discounts": [],
-        "discount_allocations": [],
-        "key": line.key,
-        "destination_location_id": None,
-        "fulfillment_service": "manual",
-        "gift_card": variant.product.gift_card,
-        "grams": variant.grams,
-        "origin_location_id": None,
-        "presentment_title": variant.product.title,
-        "presentment_variant_title": title or "",
-        "product_id": variant.product.number,
-        "properties": None,
-        "quantity": line.quantity,
-        "requires_shipping": True,
-        "sku": variant.sku or "",
-        "tax_lines": [],
-        "taxable": True,
-        "title": variant.product.title,
-        "variant_id": variant.number,
-        "variant_title": title or "",
-        "variant_price": amount(variant.price),
-        "vendor": variant.product.vendor,
-        "user_id": None,
-        "unit_price_measurement": dict.fromkeys(measured),
-        "rank": None,
-        "compare_at_price": None if variant.compare_at is None else amount(variant.compare_at),
-        "line_price": amount(line.total),
-        "price": amount(line.price),
-    }
-
-
-def cart(each: Cart) -> Payload:
-    return {
-        "id": each.token,
-        "token": each.token,
-        "line_items": [_cart_line(line) for line in each.lines],
-        "note": each.note,
-        "updated_at": fine(each.updated),
-        "created_at": fine(each.created),
-    }
-
-
-def _cart_line(line: CheckoutLine) -> Payload:
-    variant = line.variant
-    sums = {
-        "discounted_price": line.price,
-        "line_price": line.total,
-        "original_line_price": line.total,
-        "price": line.price,
-        "total_discount": 0,
-    }
-    money = {"currency_code": CURRENCY}
-    return {
-        "id": variant.number,
-        "properties": None,
-        "quantity": line.quantity,
-        "variant_id": variant.number,
-        "key": f"{variant.number}:{line.key[:12]}",
-        "discounts": [],
-        "gift_card": variant.product.gift_card,
-        "grams": variant.grams,
-        "original_price": amount(line.price),
-        "product_id": variant.product.number,
-        "sku": variant.sku or "",
-        "taxable": True,
-        "title": variant.product.title if variant.title == "Default Title" else variant.display_name,
-        "vendor": variant.product.vendor,
-        **{name: amount(cents) for name, cents in sums.items()},
-        **{
-            f"{name}_set": {
-                "shop_money": {"amount": amount(cents), **money},
-                "presentment_money": {"amount": amount(cents), **money},
-            }
-            for name, cents in sums.items()
-        },
-        "parent_relationship": None,
-    }
-
-
-def product(each: Product) -> Payload:
-    options = enumerate(each.option_names, start=1)
-    pictures = [_picture(each, picture) for picture in each.pictures]
-    return {
-        "admin_graphql_api_id": each.gid,
-        "body_html": each.html,
-        "created_at": local(each.created),
-        "handle": each.handle,
-        "id": each.number,
-        "product_type": each.kind,
-        "published_at": _local_or_none(each.published),
-        "template_suffix": None,
-        "title": each.title,
-        "updated_at": local(each.updated),
-        "vendor": each.vendor,
-        "status": each.status.lower(),
-        "published_scope": "global",
-        "tags": ", ".join(each.tags),
-        "variants": [_variant(variant) for variant in each.variants[:FULL_VARIANTS]],
-        "options": [
-            {
-                "name": name,
-                "id": each.number + 2_000_000_000_000 + position,
-                "product_id": each.number,
-                "position": position,
-                "values": _values(each.variants, position - 1),
-            }
-            for position, name in options
-        ],
-        "images": pictures,
-        "image": pictures[0] if pictures else None,
-        "media": [_medium(each, picture) for picture in each.pictures],
-        "variant_gids": [
-            {"admin_graphql_api_id": variant.gid, "updated_at": fine(variant.updated)} for variant in each.variants
-        ],
-        "has_variants_that_requires_components": False,
-        "category": None,
-    }
-
-
-def _values(variants: Iterable[Variant], position: int) -> list[str]:
-    return list(dict.fromkeys(each.options[position] for each in variants if position < len(each.options)))
-
-
-def _variant(each: Variant) -> Payload:
-    options = [*each.options, None, None, None]
-    return {
-        "admin_graphql_api_id": each.gid,
-        "barcode": each.barcode,
-        "compare_at_price": None if each.compare_at is None else amount(each.compare_at),
-        "created_at": local(each.created),
-        "id": each.number,
-        "inventory_policy": each.policy.lower(),
-        "position": each.position,
-        "price": amount(each.price),
-        "product_id": each.product.number,
-        "sku": each.sku,
-        "taxable": True,
-        "title": each.title,
-        "updated_at": local(each.updated),
-        "option1": options[0],
-        "option2": options[1],
-        "option3": options[2],
-        "image_id": each.picture.number if each.picture else None,
-        "inventory_item_id": each.number + 1_000_000_000_000,
-        "inventory_quantity": each.stock,
-        "old_inventory_quantity": each.stock,
-    }
-
-
-def _picture(each: Product, picture: Picture) -> Payload:
-    return {
-        "id": picture.number,
-        "alt": picture.alt,
-        "position": picture.position,
-        "product_id": each.number,
-        "created_at": local(each.created),
-        "updated_at": local(each.created),
-        "admin_graphql_api_id": f"gid://shopify/ProductImage/{picture.number}",
-        "width": 1600,
-        "height": 1200,
-        "src": picture.url,
-        "variant_ids": [variant.number for variant in each.variants if variant.picture is picture],
-    }
-
-
-def _medium(each: Product, picture: Picture) -> Payload:
-    return {
-        "id": picture.number,
-        "product_id": each.number,
-        "position": picture.position,
-        "created_at": local(each.created),
-        "updated_at": local(each.created),
-        "alt": picture.alt,
-        "status": "READY",
-        "media_content_type": "IMAGE",
-        "preview_image": {"width": 1600, "height": 1200, "src": picture.url, "status": "READY"},
-        "variant_ids": [variant.number for variant in each.variants if variant.picture is picture],
-        "admin_graphql_api_id": f"gid://shopify/MediaImage/{picture.number}",
-    }
-
-
-def discount(each: Discount, *, now: int) -> Payload:
-    return {
-        "admin_graphql_api_id": each.gid,
-        "title": each.title,
-        "status": each.status(now),
-        "created_at": local(each.created),
-        "updated_at": local(each.updated),
-    }
-
-
-def discount_deleted(each: Discount, *, at: int) -> Payload:
-    return {"admin_graphql_api_id": each.gid, "deleted_at": local(at)}
-
-
-def redeem_code(each: Discount, code: RedeemCode, *, at: int) -> Payload:
-    return {
-        "admin_graphql_api_id": each.gid,
-        "redeem_code": {"id": code.gid, "code": code.code},
-        "updated_at": fine(at),
-    }
-
-
-def _local_or_none(seconds: int | None) -> str | None:
-    return None if seconds is None else local(seconds)
