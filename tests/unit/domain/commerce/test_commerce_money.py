@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from commerce_nodes import money
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shopchimp.domain.commerce.money import ZERO, amount, currency_of, first_amount, number, share, smallest
@@ -17,23 +17,27 @@ CURRENCIES = st.sampled_from(["EUR", "USD", "JPY", "KWD", "VND", "TND"])
 
 
 @given(AMOUNTS)
+@settings(deadline=None)
 def test_a_number_reads_as_the_amount_it_was(value: Decimal) -> None:
     assert Decimal(json.dumps(number(value))) == value
     assert amount(str(value)) == value
 
 
 @given(st.decimals(min_value=0, max_value=Decimal("999999999.999"), places=3))
+@settings(deadline=None)
 def test_thousandths_too(value: Decimal) -> None:
     assert Decimal(json.dumps(number(value))) == value
 
 
 @given(st.lists(AMOUNTS, max_size=60))
+@settings(deadline=None)
 def test_sums_are_exact_where_floats_would_not_be(values: list[Decimal]) -> None:
     total = sum((amount(money(str(value))) or ZERO for value in values), ZERO)
     assert Decimal(json.dumps(number(total))) == total
 
 
 @given(AMOUNTS, st.integers(1, 50), CURRENCIES)
+@settings(deadline=None)
 def test_all_parts_are_the_whole_and_fewer_are_never_more(whole: Decimal, parts: int, currency: str) -> None:
     assert share(whole, parts, parts, currency) == whole
     shares = [share(whole, part, parts, currency) for part in range(parts)]

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from commerce_nodes import STORE, allocation, line, money, order, parcel
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shopchimp.domain.commerce.lines import stale_lines
@@ -45,13 +45,13 @@ class Ordered:
 
 @dataclass
 class Shop:
-    """One order and its books. Money goes back with goods, or beside them."""
+    """One order and its books: what was paid and given back. No more goes back than was paid."""
 
     lines: list[Ordered] = field(default_factory=lambda: [Ordered(1, 4000, 2, 400), Ordered(2, 2500, 3, 0)])
-    paid: bool = False
+    paid: int | None = None
     refunded: int = 0
-    beside: int = 0
-    edited_unpaid: int = 0
+    beside: bool = False
+    edited_unpaid: bool = False
     cancelled: bool = False
     parcels: int = 0
 
@@ -62,38 +62,42 @@ class Shop:
             getattr(self, f"_{name}")(self.lines[which % len(self.lines)], how_many)
 
     def _add(self, _: Ordered, how_many: int) -> None:
-        if not self.paid:
+        if self.paid is None:
             self.lines.append(Ordered(len(self.lines) + 1, 1999, how_many, 100))
 
     def _remove(self, line: Ordered, how_many: int) -> None:
         gone = min(how_many, line.current)
         line.current -= gone
-        if self.paid:
-            self.refunded += gone * line.each
+        if self.paid is None:
+            self.edited_unpaid |= gone > 0
         else:
-            self.edited_unpaid += gone * line.each
+            self._give_back(gone * line.each)
 
     def _return(self, line: Ordered, how_many: int) -> None:
-        if self.paid:
+        if self.paid is not None:
             self._remove(line, how_many)
 
     def _goodwill(self, _: Ordered, how_many: int) -> None:
-        if self.paid:
-            back = min(how_many * 150, self.worth)
-            self.refunded += back
-            self.beside += back
+        if self.paid is not None:
+            self.beside = True
+            self._give_back(how_many * 150)
 
     def _pay(self, _line: Ordered, _how_many: int) -> None:
-        self.paid = True
+        if self.paid is None:
+            self.paid = self.current
 
     def _ship(self, _line: Ordered, _how_many: int) -> None:
         self.parcels += 1
 
     def _cancel(self, _line: Ordered, _how_many: int) -> None:
-        if self.paid:
-            self.refunded += self.worth
-            self.beside += self.worth
+        if self.paid is not None:
+            self.beside = True
+            self._give_back(self.paid)
         self.cancelled = True
+
+    def _give_back(self, cents: int) -> None:
+        assert self.paid is not None
+        self.refunded += min(cents, self.paid - self.refunded)
 
     @property
     def current(self) -> int:
@@ -101,11 +105,12 @@ class Shop:
 
     @property
     def worth(self) -> int:
-        return self.current - self.beside
+        """What the shop has of it, or is owed."""
+        return self.current if self.paid is None else self.paid - self.refunded
 
     def node(self) -> dict[str, Any]:
         total = sum(line.quantity * line.each for line in self.lines) + SHIPPING
-        status = "PENDING" if not self.paid else "PAID"
+        status = "PENDING" if self.paid is None else "PAID"
         if self.refunded:
             status = "PARTIALLY_REFUNDED" if self.worth else "REFUNDED"
         return order(
@@ -155,6 +160,8 @@ class Mailchimp:
 
 MOVES = st.tuples(st.sampled_from(Shop.MOVES), st.integers(0, 5), st.integers(1, 3))
 LIVES = st.lists(MOVES, max_size=14)
+# Goodwill, and then all goods back: no more goes back than was paid.
+MORE_THAN_PAID: list[Move] = [("pay", 0, 1), ("goodwill", 0, 3), ("goodwill", 0, 1), ("return", 0, 2), ("return", 1, 3)]
 
 
 def lived(moves: Iterable[Move]) -> Shop:
@@ -178,7 +185,8 @@ def mapped(shop: Shop) -> dict[str, Any]:
 
 
 @given(LIVES)
-@settings(max_examples=300)
+@example(MORE_THAN_PAID)
+@settings(max_examples=300, deadline=None)
 def test_the_total_is_what_the_books_say(moves: list[Move]) -> None:
     shop = lived(moves)
     total = net_total(shop.node())
@@ -190,7 +198,7 @@ def test_the_total_is_what_the_books_say(moves: list[Move]) -> None:
 
 
 @given(LIVES)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_the_lines_are_those_that_stand(moves: list[Move]) -> None:
     shop = lived(moves)
     body = mapped(shop)
@@ -204,7 +212,7 @@ def test_the_lines_are_those_that_stand(moves: list[Move]) -> None:
 
 
 @given(LIVES, st.lists(st.booleans(), min_size=15, max_size=15))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_s17_whichever_messages_arrive_mailchimp_ends_with_the_mapping_of_the_final_state(
     moves: list[Move], arrived: list[bool]
 ) -> None:
@@ -227,11 +235,13 @@ APART: list[Move] = [("remove", 0, 1), ("return", 1, 2), ("goodwill", 0, 1), ("s
 
 
 @given(st.permutations(APART))
+@settings(deadline=None)
 def test_the_same_end_by_another_way_is_the_same_order(moves: list[Move]) -> None:
     assert mapped(lived([("pay", 0, 1), *moves])) == mapped(lived([("pay", 0, 1), *APART]))
 
 
 @given(LIVES)
+@settings(deadline=None)
 def test_a_way_back_is_not_remembered(moves: list[Move]) -> None:
     shop = lived(moves)
     assert mapped(shop) == mapped(shop)

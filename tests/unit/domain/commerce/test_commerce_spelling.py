@@ -30,6 +30,7 @@ def test_an_id_is_the_number_of_its_gid() -> None:
 
 
 @given(st.text(min_size=1, max_size=200))
+@settings(deadline=None)
 def test_every_id_fits_and_survives_a_path(value: str) -> None:
     made = short_id(value)
     assert 0 < len(made) <= ID_LIMIT
@@ -45,7 +46,7 @@ def test_two_long_tokens_stay_two() -> None:
 
 
 @given(st.text(max_size=600))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_a_text_is_one_line_and_fits_in_bytes(value: str) -> None:
     made = text(value)
     assert len(made.encode()) <= TEXT_BYTES
@@ -76,7 +77,7 @@ def test_a_long_description_is_cut_at_a_word() -> None:
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=4000))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_no_description_is_too_long_or_fails(html: str) -> None:
     assert len(plain_text(html).encode()) <= DESCRIPTION_BYTES
 
