@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -45,6 +47,21 @@ def _answers(pool: IntakePool, count: int) -> list[tuple[object, float]]:
     return asyncio.get_event_loop().run_until_complete(all_of_them())
 
 
+def apart(test: Callable[..., None]) -> Callable[..., None]:
+    """In a thread of its own: the browser's tests leave a loop running in this one."""
+
+    @functools.wraps(test)
+    def run(loop: asyncio.AbstractEventLoop, **fixtures: object) -> None:
+        def inside() -> None:
+            asyncio.set_event_loop(loop)
+            test(loop, **fixtures)
+
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(inside).result()
+
+    return run
+
+
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
@@ -54,6 +71,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     asyncio.set_event_loop(None)
 
 
+@apart
 def test_nobody_listens(loop):
     pool = IntakePool("postgresql://nobody@127.0.0.1:1/none")
     loop.run_until_complete(pool.open())
@@ -65,6 +83,7 @@ def test_nobody_listens(loop):
         loop.run_until_complete(pool.close())
 
 
+@apart
 def test_a_server_that_hangs_and_comes_back(loop, server):
     pool = IntakePool(server.url)
     loop.run_until_complete(pool.open())
@@ -90,6 +109,7 @@ def test_a_server_that_hangs_and_comes_back(loop, server):
         loop.run_until_complete(pool.close())
 
 
+@apart
 def test_a_restart_costs_nobody_an_answer(loop, server):
     pool = IntakePool(server.url)
     loop.run_until_complete(pool.open())

@@ -131,7 +131,7 @@ def test_nothing_is_stale_after_many_claims(house: LaneHouse) -> None:
 def test_without_the_version_check_much_is_stale(house: LaneHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "finish", finish_whatever_version)
     shop = house.shop()
-    assert any(storm(house, shop, 300) for _ in range(20))
+    assert any(storm(house, shop, 300) for _ in range(100))  # a busy machine interleaves them seldom
 
 
 CLAIM_AND_READ = """

@@ -76,7 +76,7 @@ def test_without_proof_nothing_is_shown_and_nothing_changes(stranger, embedded_r
     [
         {"aud": "another-app"},
         {"exp": int(time.time()) - 30},
-        {"nbf": int(time.time()) + 60},
+        {"nbf": int(time.time()) + 100_000},
         {"iss": "https://other-store.myshopify.com/admin"},
         {"dest": "https://evil.example.com"},
     ],

@@ -64,6 +64,8 @@ def look_at(person: Person, hint: Hint, options: LiveOptions) -> Looking:
     outcome = yield from _consent(person, sides, hint, options)
     if outcome.again or outcome.held or outcome.failed:
         return outcome
+    if outcome.reason == Reason.REFUSED:  # as the first sync does: any write would move `last_changed`, the evidence
+        return outcome
     try:
         return (yield from _profile(person, outcome, hint, options))
     except Interrupted:

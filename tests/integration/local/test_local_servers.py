@@ -186,13 +186,13 @@ def test_no_server_outlives_its_owner(tmp_path: Path, number: int, words: list[s
         assert owner.stdout.readline() == b"ready\n"
         assert len(servers_of(tmp_path)) >= 4  # two servers, two guardians
         owner.send_signal(number)
-        owner.wait(10)
+        owner.wait(60)
         eventually(lambda: servers_of(tmp_path) == [])
     finally:
         with suppress(ProcessLookupError):
             os.killpg(owner.pid, signal.SIGKILL)
         owner.stdout.close()
-        owner.wait(10)
+        owner.wait(60)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")

@@ -264,7 +264,7 @@ def test_it_does_not_outlive_the_process_that_started_it():
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
         child = json.loads(process.stdout.readline())["pid"]
         process.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _lives(child):
         assert time.monotonic() < deadline, "the sandbox outlived its parent"
         time.sleep(0.05)

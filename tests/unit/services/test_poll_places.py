@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from shopchimp.mailchimp import members
 from shopchimp.mailchimp.members import Member, parse
-from shopchimp.services import polls
 from shopchimp.services.polls import OVERLAP, SLACK, Place
 
 NOW = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # an hour before clocks go back in Europe: nobody cares
@@ -28,8 +27,11 @@ class Audience:
     def __init__(self, changes: list[tuple[Member, datetime]], *, inclusive: bool) -> None:
         self.changes, self.now, self.reads, self.inclusive = changes, NOW, 0, inclusive
 
-    def changed_since(self, _: object, __: str, since: datetime, *, offset: int, status: str | None) -> list[Member]:
+    def changed_since(
+        self, _: object, __: str, since: datetime, *, offset: int, status: str | None, consent_only: bool
+    ) -> list[Member]:
         assert status is None
+        assert not consent_only
         since = since.replace(microsecond=0)
         self.reads += 1
         found = [
@@ -57,11 +59,11 @@ def test_no_change_is_missed_whatever_their_clock_says(
     ]
     audience, place, seen = Audience(stamped, inclusive=inclusive), Place(NOW, rough=True), set()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(polls.members, "changed_since", audience.changed_since)
+        patched.setattr(members, "changed_since", audience.changed_since)
         patched.setattr(members, "PAGE", 3)
         for _ in range(14):
             audience.now += FIVE
-            for page in polls._changed_contacts(None, "a", place.since, ""):  # type: ignore[arg-type]
+            for page in members.all_changed_since(None, "a", place.since):  # type: ignore[arg-type]
                 for member in page:
                     seen.add(member.email)
                     place.saw(member.changed_at)
