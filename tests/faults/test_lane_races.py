@@ -24,7 +24,7 @@ from shopchimp.db import changes, lanes
 from shopchimp.db.changes import Claimed
 
 KEYS, WRITERS, WORKERS = 20, 3, 3
-CLAIMS = int(os.environ.get("SHOPCHIMP_CLAIMS", "15000"))
+CLAIMS = int(os.environ.get("SHOPCHIMP_CLAIMS", "6000"))
 
 
 @pytest.fixture
