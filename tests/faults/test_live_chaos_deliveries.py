@@ -79,5 +79,9 @@ def audited(given: Live) -> Row:
     given.query("update chores set due_at = now() where name = 'audit'")
     query = "select counts from audits where state = 'done' order by started_at desc limit 1"
     (counts,) = wait_for(lambda: given.query(query), seconds=LONGEST)[0]
-    rows = given.query("select kind, cause, count(*) from audit_rows where kind = 'unexplained' group by 1, 2")
-    return {**counts, "rows": rows, "unexplained": sum(row[2] for row in rows)}
+    rows = given.query(
+        "select r.key, r.cause, r.customer_state, r.contact_status, p.reason, p.fields, p.intent, c.state, c.cause"
+        " from audit_rows r left join people p on p.key = r.key left join changes c on c.key = r.key"
+        " where r.kind = 'unexplained'"
+    )
+    return {**counts, "rows": rows, "unexplained": len(rows)}

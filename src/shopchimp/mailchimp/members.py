@@ -31,7 +31,7 @@ def _in_page(fields: str) -> str:
 
 
 _PAGE_FIELDS = _in_page(f"{_CONSENT},merge_fields")  # what the first sync reads of everybody
-_CHANGED_FIELDS = _in_page(_FIELDS)
+_CHANGED_FIELDS = _in_page(_FIELDS)  # what a poll or an audit reads
 _LOOK_FIELDS = _in_page(_CONSENT)
 
 
@@ -76,16 +76,16 @@ class BatchResult:
 
 
 def page(
-    client: MailchimpClient, audience_id: str, *, offset: int, status: str | None = None
+    client: MailchimpClient, audience_id: str, *, offset: int, status: str | None = None, whole: bool = False
 ) -> tuple[list[Member], int]:
-    """One page of the audience in order of sign-up, and how many there are in all.
+    """One page of the audience in order of sign-up, and how many there are in all. `whole`: tags and phones as well.
 
     Without `status` archived contacts are left out, so a complete read asks for them once more by `status="archived"`.
     """
     params: dict[str, Any] = {
         "count": PAGE,
         "offset": offset,
-        "fields": _PAGE_FIELDS,
+        "fields": _CHANGED_FIELDS if whole else _PAGE_FIELDS,
         "sort_field": "timestamp_signup",
         "sort_dir": "ASC",
     }

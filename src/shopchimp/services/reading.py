@@ -95,7 +95,7 @@ def _read_pass(
     threads: int,
 ) -> None:
     def fetch(offset: int) -> tuple[int, list[Member], int]:
-        page, total = members.page(client, run.audience_id, offset=offset, status=status or None)
+        page, total = members.page(client, run.audience_id, offset=offset, status=status or None, whole=run.whole)
         return offset, page, total
 
     def keep(offset: int, page: list[Member], total: int) -> int:
