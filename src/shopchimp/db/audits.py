@@ -217,9 +217,12 @@ def forget_renamed(tx: Connection, audit_id: UUID) -> None:
     """A contact that was read again under another address isn't at the old one any more."""
     query = text(
         """
-        delete from run_contacts old using run_contacts new
-        where old.run_id = :id and new.run_id = :id and new.contact_id = old.contact_id and new.key <> old.key
-            and new.changed_at > old.changed_at
+        with twice as (  -- grouped first: nothing is known of a table that was filled a moment ago, and a join of it
+            select contact_id, max(changed_at) as newest from run_contacts  -- with itself may take the square of it
+            where run_id = :id and contact_id <> '' group by contact_id having count(*) > 1
+        )
+        delete from run_contacts old using twice
+        where old.run_id = :id and old.contact_id = twice.contact_id and old.changed_at < twice.newest
         """
     )
     tx.execute(query, {"id": audit_id})
