@@ -221,9 +221,10 @@ def test_nobody_was_written_twice_with_different_content(
     storm, _ = disturbed
     digests: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
     for line in storm.writes:
-        digests[line["platform"], line["kind"], line["key"]].add(line["digest"])
+        if line["kind"] != "tags":  # a backfill of live sync's, which begins when the first sync has ended
+            digests[line["platform"], line["kind"], line["key"]].add(line["digest"])
     assert {what: each for what, each in digests.items() if len(each) > 1} == {}
-    calm = {(line["platform"], line["kind"], line["key"]) for line in undisturbed.writes}
+    calm = {(line["platform"], line["kind"], line["key"]) for line in undisturbed.writes if line["kind"] != "tags"}
     assert digests.keys() == calm  # no write was lost, none was made that nobody planned
 
 

@@ -180,6 +180,8 @@ def test_no_server_outlives_its_owner(tmp_path: Path, number: int, words: list[s
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # SIGINT is ignored where the tests themselves run in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert owner.stdout
     try:
