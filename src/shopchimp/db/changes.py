@@ -237,6 +237,8 @@ def finish(tx: Connection, shop_id: int, token: UUID, done: Sequence[tuple[str, 
     Deleted is only who wasn't marked meanwhile and whose lease was ours all along; the others are looked at again.
     Gives back who was deleted.
     """
+    if not done:
+        return set()
     ours = _hold_rows(tx, shop_id, token, (key for key, _ in done))
     gone = {key for key, version in done if key in ours and ours[key] == _Ours(version, settled=True)}
     if gone:

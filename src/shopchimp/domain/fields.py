@@ -154,6 +154,10 @@ class FieldMap:
             MergeFieldSpec(tag, source.label, source.kinds[0]) for tag, source in self.fields if tag not in kinds
         )
 
+    def fitting(self, kinds: Mapping[str, str]) -> list[str]:
+        """The merge tags that an audience with the fields in `kinds` has, with a type that takes the value."""
+        return [tag for tag, source in self.fields if kinds.get(tag) in source.kinds]
+
     def misfits(self, kinds: Mapping[str, str]) -> tuple[str, ...]:
         """A sentence for each merge field of the audience whose type can't take what the map sends there."""
         return tuple(

@@ -166,7 +166,7 @@ def _contact_written(outcome: Outcome, push: Push, write: WriteContact, wanted: 
         lines=(*outcome.lines, line),
         fields=None if wanted.to_customer else wanted.agreed,
         tags=wanted.carried,
-        our_opt_out_at=now.changed_at if status is ContactStatus.UNSUBSCRIBED else outcome.our_opt_out_at,
+        our_opt_out_at=now.changed_at if status is ContactStatus.UNSUBSCRIBED else None,
     )
 
 

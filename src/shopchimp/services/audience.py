@@ -30,7 +30,7 @@ def describe(gateways: Gateways, shop_id: int, _chore: Chore | None = None) -> f
         return HOUR
     client = gateways.mailchimp(shop_id)
     audience = audiences.one(client, connection.audience_id)
-    fitting = _fitting(client, connection.audience_id, field_map)
+    kinds, _ = add_missing(client, connection.audience_id, field_map)
     with gateways.database.transaction() as tx:
         connections.describe_audience(
             tx,
@@ -38,19 +38,25 @@ def describe(gateways: Gateways, shop_id: int, _chore: Chore | None = None) -> f
             name=audience.name,
             double_optin=audience.double_optin,
             contacts=audience.contacts,
-            fitting=fitting,
+            fitting=field_map.fitting(kinds),
         )
     return HOUR
 
 
-def _fitting(client: MailchimpClient, audience_id: str, field_map: FieldMap) -> list[str]:
-    """The mapped merge tags that can be written. Look first, so that a second try adds none twice."""
+def add_missing(client: MailchimpClient, audience_id: str, field_map: FieldMap) -> tuple[dict[str, str], list[str]]:
+    """Add the mapped merge fields that the audience lacks. Look first, so that a second try adds none twice.
+
+    Gives back the types of the fields it has then, by tag, and the tags it refused: it may have no room for them, and
+    then their values are lost, the people aren't.
+    """
     kinds = {tag: field.type for tag, field in audiences.merge_fields(client, audience_id).items()}
+    refused = []
     for spec in field_map.missing(kinds):
         try:
             made = audiences.add_merge_field(client, audience_id, tag=spec.tag, name=spec.name, kind=spec.kind)
-        except Rejected as error:  # the audience may have no room for it: its values are lost, the people aren't
+        except Rejected as error:
             log.warning("merge_field_refused", code=error.code)
+            refused.append(spec.tag)
         else:
             kinds[spec.tag] = made.type
-    return [tag for tag, source in field_map.fields if kinds.get(tag) in source.kinds]
+    return kinds, refused

@@ -116,10 +116,12 @@ def _read(
     if "unfit" not in audit.cursor:
         with database.transaction() as tx:
             audits.forget_readings(tx, audit.shop_id)
-            field_map = live_options.of(tx, audit.shop_id, _connection(tx, audit)).profile.field_map
+            options, _ = live_options.load(tx, audit.shop_id, _connection(tx, audit))
         kinds = {tag: each.type for tag, each in audiences.merge_fields(mailchimp, audit.audience_id).items()}
-        unfit = [tag for tag, source in field_map.fields if kinds.get(tag) not in source.kinds]
-        audit.cursor["unfit"] = unfit  # values that the audience can't take are nobody's drift
+        field_map = options.profile.field_map
+        fitting = field_map.fitting(kinds)
+        # values that the audience can't take are nobody's drift
+        audit.cursor["unfit"] = [tag for tag, _ in field_map.fields if tag not in fitting]
     reading.start_bulk(database, audit, token, shopify)
     if not audit.cursor.get("contacts_read"):
         reading.read_contacts(database, audit, token, mailchimp, threads=THREADS)
@@ -143,7 +145,7 @@ def _connection(tx: Connection, audit: Audit) -> connections.ConnectionRow:
 
 def _options(gateways: Gateways, audit: Audit) -> LiveOptions:
     with gateways.database.transaction() as tx:
-        options = live_options.of(tx, audit.shop_id, _connection(tx, audit))
+        options, _ = live_options.load(tx, audit.shop_id, _connection(tx, audit))
     fitting = options.profile.field_map.without(audit.cursor["unfit"])
     return replace(options, profile=replace(options.profile, field_map=fitting))
 

@@ -86,28 +86,21 @@ class CustomerDoors:
         return [self._one(lambda each=each: one(each)) for each in writes]
 
     def create(self, writes: Sequence[CreateCustomer]) -> list[Any]:
-        """Make customers: the address is looked up first, and once more where the answer was unclear."""
-        return [self._create(each) for each in writes]
+        """Make customers. The address is looked up first: after an unclear answer the next look finds who was made."""
+        return [self._one(lambda each=each: self._create(each)) for each in writes]
 
-    def _create(self, wanted: CreateCustomer) -> Any:
-        try:
-            if self.read_by_email([wanted.email])[wanted.email] is not None:
-                return Refused("sh_taken", "")
-            state = wanted.push.customer_state
-            return self._one(
-                lambda: customers.create(
-                    self.client,
-                    email=wanted.email,
-                    fields=wanted.fields,
-                    state=state.value if state else "",
-                    level=wanted.push.opt_in_level.value if wanted.push.opt_in_level else "",
-                    consent_at=wanted.push.consent_at,
-                )
-            )
-        except Unavailable:
-            if self.read_by_email([wanted.email])[wanted.email] is not None:
-                return Refused("sh_taken", "")
-            raise
+    def _create(self, wanted: CreateCustomer) -> int | customers.UserError:
+        if self.read_by_email([wanted.email])[wanted.email] is not None:
+            return customers.UserError("sh_taken", "")
+        state, level = wanted.push.customer_state, wanted.push.opt_in_level
+        return customers.create(
+            self.client,
+            email=wanted.email,
+            fields=wanted.fields,
+            state=state.value if state else "",
+            level=level.value if level else "",
+            consent_at=wanted.push.consent_at,
+        )
 
     def _one(self, do: Any) -> Any:
         try:

@@ -28,7 +28,7 @@ from shopchimp.domain.consent import NO_CUSTOMER
 from shopchimp.domain.errors import Unauthorized
 from shopchimp.domain.records import Contact, Customer, Sides
 from shopchimp.domain.steps import Hint, LiveOptions
-from shopchimp.services import breaker, live_options, privacy, recording, remembering, settings
+from shopchimp.services import breaker, live_options, privacy, recording, remembering
 from shopchimp.services.contact_doors import ContactDoors
 from shopchimp.services.customer_doors import CustomerDoors
 from shopchimp.services.driving import LeaseEnded, Walk, drive
@@ -116,8 +116,7 @@ def _open(
         connection = connections.get(tx, shop_id)
         if connection is None or connection.audience_id is None:
             raise Unauthorized("mailchimp", "mc_access_revoked", "no audience is connected")
-        options = live_options.of(tx, shop_id, connection)
-        limits = settings.get(tx, shop_id).breaker
+        options, chosen = live_options.load(tx, shop_id, connection)
         remembered = looks.load(tx, shop_id, [each.key for each in claimed])
     walks = [
         Walk(
@@ -134,7 +133,7 @@ def _open(
         token=token,
         walks=walks,
         options=options,
-        limits=limits,
+        limits=chosen.breaker,
         audience_size=connection.contacts,
         remembered=remembered,
         contacts=contacts,

@@ -12,14 +12,15 @@ from shopchimp.domain.profile import ProfileOptions
 from shopchimp.domain.sms import Gate
 from shopchimp.domain.steps import LiveOptions
 from shopchimp.services import settings
+from shopchimp.services.settings import ShopSettings
 
 
-def of(tx: Connection, shop_id: int, connection: ConnectionRow) -> LiveOptions:
-    """The options that hold for this shop now."""
-    chosen = settings.get(tx, shop_id)
+def load(tx: Connection, shop_id: int, connection: ConnectionRow) -> tuple[LiveOptions, ShopSettings]:
+    """The options that hold for this shop now, and the settings they come from."""
     shop = shops.get(tx, shop_id)
+    chosen = settings.parse(shop.settings if shop else {})
     start = chosen.sms.start(shop.timezone if shop else "UTC")
-    return LiveOptions(
+    options = LiveOptions(
         policy=Policy(chosen.conflict_policy or Policy.MAILCHIMP_WINS),
         sync_non_subscribed=chosen.sync_non_subscribed,
         double_optin=connection.double_optin,
@@ -30,6 +31,7 @@ def of(tx: Connection, shop_id: int, connection: ConnectionRow) -> LiveOptions:
         sms=Gate(connection.live_since is not None, approved=True, start_date=start, two_way=chosen.sms.two_way),
         profile=ProfileOptions(_usable(chosen.field_map, connection.fitting), chosen.tag_rules),
     )
+    return options, chosen
 
 
 def _usable(field_map: FieldMap, fitting: list[str] | None) -> FieldMap:

@@ -11,7 +11,7 @@ changed everybody in the audience, nobody is marked. The deleted are in no list:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -148,16 +148,20 @@ def _open(gateways: Gateways, shop_id: int, chore: Chore) -> Poll | None:
     return Poll(gateways, shop_id, chore, connection.audience_id, chosen, started, ours_until)
 
 
+def _polled(poll: Poll | None, one_side: Callable[[Poll], None]) -> float:
+    """Do it, where the shop has live sync. Who lost the lease stops: somebody else is at it."""
+    with suppress(LeaseLost):
+        if poll is not None:
+            one_side(poll)
+    return PERIOD
+
+
 # ------------------------------------------------------------------ Mailchimp
 
 
 def poll_contacts(gateways: Gateways, shop_id: int, chore: Chore) -> float:
     """Mark the people whose contact changed. Gives back the seconds until the next poll."""
-    poll = _open(gateways, shop_id, chore)
-    with suppress(LeaseLost):
-        if poll is not None:
-            _poll_contacts(poll)
-    return PERIOD
+    return _polled(_open(gateways, shop_id, chore), _poll_contacts)
 
 
 def _poll_contacts(poll: Poll) -> None:
@@ -219,11 +223,7 @@ def _opted_in_anew(known: Seen, member: Member) -> bool:
 
 def poll_customers(gateways: Gateways, shop_id: int, chore: Chore) -> float:
     """Mark the people whose customer changed. Gives back the seconds until the next poll."""
-    poll = _open(gateways, shop_id, chore)
-    with suppress(LeaseLost):
-        if poll is not None:
-            _poll_customers(poll)
-    return PERIOD
+    return _polled(_open(gateways, shop_id, chore), _poll_customers)
 
 
 def _poll_customers(poll: Poll) -> None:

@@ -20,11 +20,10 @@ from shopchimp.db import connections, notes, results, run_tables, shops, sync_ru
 from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
 from shopchimp.domain.consent import Policy
-from shopchimp.domain.errors import Rejected
 from shopchimp.domain.fields import FieldMap
 from shopchimp.mailchimp import audiences
 from shopchimp.mailchimp.client import MailchimpClient
-from shopchimp.services import going_live, planning, reading, settings, watching, writing
+from shopchimp.services import audience, going_live, planning, reading, settings, watching, writing
 from shopchimp.services.gateways import Gateways
 from shopchimp.shopify.client import ShopifyClient
 
@@ -320,17 +319,13 @@ def _check_fields(database: Database, run: Run, token: UUID, mailchimp: Mailchim
 
 
 def _add_fields(run: Run, mailchimp: MailchimpClient) -> None:
-    """Add the missing merge fields: look first, so that a second try adds none twice."""
+    """Add the missing merge fields; the run tells which were refused."""
     if not run.counts.get("missing_fields"):
         return
-    kinds = {tag: field.type for tag, field in audiences.merge_fields(mailchimp, run.audience_id).items()}
-    for spec in FieldMap.from_json(run.options["field_map"]).missing(kinds):
-        try:
-            audiences.add_merge_field(mailchimp, run.audience_id, tag=spec.tag, name=spec.name, kind=spec.kind)
-        except Rejected as error:  # the audience may have no room for it: its values are lost, the people aren't
-            log.warning("merge_field_refused", code=error.code)
-            refused = run.counts.setdefault("refused_fields", [])
-            refused += [spec.tag] if spec.tag not in refused else []
+    _, refused = audience.add_missing(mailchimp, run.audience_id, FieldMap.from_json(run.options["field_map"]))
+    if refused:
+        before = run.counts.get("refused_fields", [])
+        run.counts["refused_fields"] = list(dict.fromkeys([*before, *refused]))
 
 
 def _ready(database: Database, run: Run, token: UUID) -> None:
