@@ -146,12 +146,13 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Synced, Nemeses
         sandbox.control("latency", ms=READING)
         run_id = merchant.call("POST", "/previews")["id"]
         given.kill("read_contacts", "read_customers")
-        given.kill("read_contacts", "read_customers")
-        given.flush("read_contacts", "read_customers", "plan")
-        given.kill("read_contacts", "read_customers", "plan")
-        # planning makes no calls to slow down: hold its table for a moment, as a busy server would
+        wait_for(lambda: given.query("select 1 from sync_runs where cursor ? 'fields_checked'"), seconds=40)
+        # planning makes no calls to slow down: hold its table before it begins, as a busy server would
         with psycopg.connect(given.house.postgres.url) as connection:
             connection.execute("lock table plan in share mode")
+            given.kill("read_contacts", "read_customers")
+            given.flush("read_contacts", "read_customers", "plan")
+            given.kill("read_contacts", "read_customers", "plan")
             given.kill("plan")
             given.kill("plan")
         follow(merchant, run_id, "ready")
