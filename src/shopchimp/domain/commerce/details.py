@@ -26,7 +26,9 @@ class Activity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A line as the panel shows it. `category` is Shopify's product type (S105.7)."""
+    """A line as the panel shows it. `category` is Shopify's product type (S105.7); `product_id` is empty of one that
+    is gone, or never was one.
+    """
 
     name: str
     category: str
@@ -34,6 +36,7 @@ class Product:
     quantity: int
     price: Decimal
     image: str | None
+    product_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +110,5 @@ def _product(line: Node, quantity: int, categories: Mapping[str, str]) -> Produc
         quantity=quantity,
         price=unit_price(line),
         image=link((line.get("image") or {}).get("url")),
+        product_id=short_id(product["id"]) if product else "",
     )
