@@ -1,0 +1,1 @@
+"""Products, customers, orders, carts and promo codes: one way, from Shopify into the shop's store at Mailchimp."""
