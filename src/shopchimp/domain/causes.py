@@ -48,7 +48,7 @@ CAUSES: dict[str, Cause] = {
     "mc_field_required": _act("The audience requires a field", "Make it optional in Mailchimp or match a field to it."),
     "mc_field_value": _act("A value doesn't fit the Mailchimp field", "Check the field's type in Mailchimp."),
     "mc_plan_limit": _act("Your Mailchimp plan is full", "Upgrade, or archive contacts in Mailchimp."),
-    "mc_rejected": _act("Mailchimp refused this contact", "Mailchimp's own words are under technical details."),
+    "mc_rejected": _act("Mailchimp refused this", "Mailchimp's own words are under technical details."),
     "mc_ignored": _neutral(
         "Mailchimp kept its own status", "It answered without an error, but didn't change the contact's consent."
     ),
@@ -154,6 +154,47 @@ CAUSES: dict[str, Cause] = {
     "many_changes": _act("Many opt-ins within an hour", "They are held until you let them go or drop them."),
     "same_time": _act("Many opt-ins at the same second", "They are held until you let them go or drop them."),
     "many_opt_outs": _act("Many opt-outs within an hour", "They were synced. Look where they came from."),
+    "no_contact": _neutral(
+        "The buyer is no contact", "Only subscribed customers are synced, so what others buy isn't sent to Mailchimp."
+    ),
+    "marketplace_email": _neutral(
+        "A marketplace's address", "It stands for one order and isn't the buyer's own, so nothing is sent to Mailchimp."
+    ),
+    "test_order": _neutral("A test order", "It was paid with a test gateway; Mailchimp would count it as revenue."),
+    "cart_empty": _neutral("An empty cart", "Mailchimp takes no cart without products."),
+    "cart_completed": _neutral("The cart became an order", "An order in Mailchimp takes the place of its cart."),
+    "automatic_discount": _neutral(
+        "A discount without a code", "It applies by itself, so no mail needs a code for it."
+    ),
+    "buy_x_get_y": _neutral(
+        "Buy X get Y", "Mailchimp has no such type of promo code. It works in your store as before."
+    ),
+    "app_discount": _neutral(
+        "Another app's discount", "Its worth is computed at the checkout, so Mailchimp can't be told of it."
+    ),
+    "discount_value": _neutral(
+        "A value that Mailchimp doesn't take", "It takes a percentage from 1 to 100, a fixed amount, or free shipping."
+    ),
+    "discount_currency": _neutral(
+        "Another currency", "The amount isn't in the store's currency, in which Mailchimp would show it."
+    ),
+    "unknown_discount": _neutral(
+        "A type of discount we don't know", "Shopify has made it since. It works in your store as before."
+    ),
+    "code_too_long": _neutral("The code is too long for Mailchimp", "Codes of more than 50 characters aren't synced."),
+    "mc_store_gone": _act(
+        "The store was deleted in Mailchimp", "Compare again from the overview: the sync makes it anew with all orders."
+    ),
+    "mc_product_missing": _passing(
+        "Mailchimp doesn't have the product yet", "The product is sent first, then this is tried again."
+    ),
+    "mc_customer_missing": _passing(
+        "Mailchimp doesn't have the buyer yet", "The customer is sent first, then this is tried again."
+    ),
+    "sums_open": _act(
+        "The sums don't close",
+        "Shopify has more than we have seen. shopchimp looks for the rest by itself; look again.",
+    ),
     "internal": _act("Something went wrong on our side", "We've been told. The reference is in the log."),
 }
 

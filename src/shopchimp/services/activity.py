@@ -94,6 +94,7 @@ _NAMES = {
     "erase_contacts": "erasure",
     "sms": "SMS",
     "breaker": "circuit breaker",
+    "promo_hours": "hours between promo code syncs",
 }
 _EVENTS = {
     "started": "started",
@@ -173,7 +174,38 @@ def _connection(activity: Activity) -> str:
     return "The connection fails" if detail.get("failing") else "Connection"
 
 
+def _order(activity: Activity) -> str:
+    return _named(activity, "Order", {"delete": "removed"})
+
+
+def _cart(activity: Activity) -> str:
+    return _named(activity, "Abandoned cart", {"delete": "removed"})
+
+
+def _product(activity: Activity) -> str:
+    return _named(activity, "Product", {"delete": "taken off sale"})
+
+
+def _promo(activity: Activity) -> str:
+    detail = activity.detail
+    if "started" in detail or "counts" in detail:
+        return "Promo codes synced"
+    return _named(activity, "Promo code", {"delete": "removed"})
+
+
+def _named(activity: Activity, kind: str, actions: dict[str, str]) -> str:
+    """ "Order #1042 removed", "Product Brass desk lamp", by what is kept of it."""
+    detail = activity.detail
+    name = next((str(detail[key]) for key in ("number", "code", "title") if detail.get(key)), "")
+    said = "cancelled" if detail.get("cancelled") else actions.get(str(detail.get("action")), "")
+    return " ".join(filter(None, (kind, name, said)))
+
+
 _WHAT = {
+    "order": _order,
+    "cart": _cart,
+    "product": _product,
+    "promo": _promo,
     "contact": _contact,
     "consent": _consent,
     "sms": _consent,
