@@ -15,7 +15,7 @@ from shopchimp.db.session import dumps
 _COLUMNS = (
     "shop_id, account_id, login_id, account_name, role, api_root, access_token, connected_at, state, state_since,"
     " audience_id, audience_name, double_optin, live_since, contacts,"
-    " fitting"
+    " fitting, store_id, store_syncing, commerce_since"
 )
 
 
@@ -24,7 +24,8 @@ class ConnectionRow:
     """A connection as stored. `state` is connected, revoked (token dead) or gone (audience deleted).
 
     `live_since` is when live sync opened; None while there was no complete first sync with this audience. `contacts`
-    is the audience's size when it was last counted.
+    is the audience's size when it was last counted. `store_id` is our store at Mailchimp, `store_syncing` whether its
+    automations are held there; `commerce_since` is when the lane of orders and products opened.
     """
 
     shop_id: int
@@ -43,6 +44,9 @@ class ConnectionRow:
     live_since: datetime | None
     contacts: int
     fitting: list[str] | None
+    store_id: str | None = None
+    store_syncing: bool = False
+    commerce_since: datetime | None = None
 
 
 def token_context(shop_id: int) -> str:
@@ -81,8 +85,9 @@ def connect(
     statement = insert(Connection).values(shop_id=shop_id, **values)
     kept = {
         name: text(f"case when connections.account_id = excluded.account_id then connections.{name} end")
-        for name in ("audience_id", "audience_name")
+        for name in ("audience_id", "audience_name", "store_id")
     }
+    kept["store_syncing"] = text("connections.store_syncing and connections.account_id = excluded.account_id")
     tx.execute(statement.on_conflict_do_update(index_elements=["shop_id"], set_={**again, **kept}))
 
 
@@ -91,7 +96,9 @@ def choose_audience(tx: Tx, shop_id: int, *, audience_id: str, name: str, double
     query = text(
         """
         update connections set audience_id = :audience, audience_name = :name, double_optin = :double,
-            state = 'connected', state_since = now()
+            state = 'connected', state_since = now(),
+            store_id = case when audience_id = :audience then store_id end,
+            store_syncing = store_syncing and audience_id is not distinct from :audience
         where shop_id = :shop
         """
     )
@@ -113,8 +120,26 @@ def go_live(tx: Tx, shop_id: int, *, contacts: int) -> None:
 
 
 def stop_live(tx: Tx, shop_id: int) -> None:
-    """Live sync ends: another audience, another account, or the app left."""
-    tx.execute(text("update connections set live_since = null where shop_id = :shop"), {"shop": shop_id})
+    """Live sync ends: another audience, another account, or the app left. The store at Mailchimp stays known."""
+    query = text("update connections set live_since = null, commerce_since = null where shop_id = :shop")
+    tx.execute(query, {"shop": shop_id})
+
+
+def set_store(tx: Tx, shop_id: int, store_id: str | None, *, syncing: bool) -> None:
+    """Our store at Mailchimp, and whether its automations are held there; None where it was deleted."""
+    query = text("update connections set store_id = :store, store_syncing = :syncing where shop_id = :shop")
+    tx.execute(query, {"shop": shop_id, "store": store_id, "syncing": syncing and store_id is not None})
+
+
+def open_commerce(tx: Tx, shop_id: int) -> None:
+    """The store's history is written: orders and products are live from now on. Not where live sync has ended."""
+    query = text(
+        """
+        update connections set commerce_since = coalesce(commerce_since, now())
+        where shop_id = :shop and live_since is not null
+        """
+    )
+    tx.execute(query, {"shop": shop_id})
 
 
 def describe_audience(

@@ -14,7 +14,7 @@ from shopchimp.db.models import Shop
 
 _COLUMNS = (
     "id, domain, name, currency, timezone, installed_at, uninstalled_at, scopes, access_token, access_expires_at,"
-    " refresh_token, refresh_expires_at, settings"
+    " refresh_token, refresh_expires_at, settings, storefront_url"
 )
 
 
@@ -35,6 +35,7 @@ class ShopRow:
     refresh_token: bytes | None
     refresh_expires_at: datetime | None
     settings: dict[str, Any]
+    storefront_url: str = ""
 
 
 def token_context(shop_id: int, kind: str) -> str:
@@ -134,10 +135,19 @@ def end_refresh(tx: Connection, shop_id: int) -> None:
     tx.execute(text("update shops set refreshing_until = null where id = :id"), {"id": shop_id})
 
 
-def describe(tx: Connection, shop_id: int, *, name: str, currency: str, timezone: str) -> None:
-    """Keep what the shop says about itself."""
-    query = text("update shops set name = :name, currency = :currency, timezone = :timezone where id = :id")
-    tx.execute(query, {"id": shop_id, "name": name, "currency": currency, "timezone": timezone})
+def describe(
+    tx: Connection, shop_id: int, *, name: str, currency: str, timezone: str, storefront_url: str = ""
+) -> None:
+    """Keep what the shop says about itself; without an address of its storefront the one known stays."""
+    query = text(
+        """
+        update shops set name = :name, currency = :currency, timezone = :timezone,
+            storefront_url = case when :url = '' then storefront_url else :url end
+        where id = :id
+        """
+    )
+    values = {"name": name, "currency": currency, "timezone": timezone, "url": storefront_url}
+    tx.execute(query, {"id": shop_id, **values})
 
 
 def save_settings(tx: Connection, shop_id: int, settings: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ has a *plan*, one row per person, which is also the preview.
 from __future__ import annotations
 
 from shopchimp.db.models.base import Base, JsonObject
+from shopchimp.db.models.commerce import Checkout, CommerceItem, CommerceNode, PromoRun
 from shopchimp.db.models.live import Breaker, Change, Chore, Delivery, Hook, Lane, Slot, SyncTime, Tally
 from shopchimp.db.models.people import Activity, Person
 from shopchimp.db.models.proofs import Audit, AuditRow, PrivacyRequest, Tombstone
@@ -24,7 +25,10 @@ __all__ = [
     "Base",
     "Breaker",
     "Change",
+    "Checkout",
     "Chore",
+    "CommerceItem",
+    "CommerceNode",
     "Connection",
     "Delivery",
     "Hook",
@@ -34,6 +38,7 @@ __all__ = [
     "Person",
     "PlanRow",
     "PrivacyRequest",
+    "PromoRun",
     "RunChunk",
     "RunContact",
     "RunCustomer",

@@ -30,6 +30,7 @@ class Shop(Base):
     refresh_expires_at: Mapped[datetime | None]
     refreshing_until: Mapped[datetime | None]
     settings: Mapped[JsonObject] = mapped_column(server_default=text("'{}'::jsonb"))
+    storefront_url: Mapped[str] = mapped_column(server_default="")  # the address buyers see
 
 
 class Connection(Base):
@@ -55,6 +56,10 @@ class Connection(Base):
     contacts: Mapped[int] = mapped_column(server_default=text("0"))
     # merge tags of the field map that the audience has with a type that fits; null: not looked at yet
     fitting: Mapped[list[str] | None] = mapped_column(JSONB)
+    # commerce: the store at Mailchimp, whether its automations are held (is_syncing), since when orders are live
+    store_id: Mapped[str | None]
+    store_syncing: Mapped[bool] = mapped_column(server_default=text("false"))
+    commerce_since: Mapped[datetime | None]
 
 
 class OAuthState(Base):
