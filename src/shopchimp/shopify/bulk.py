@@ -1,11 +1,13 @@
-"""Bulk operations: start, look, stream the result line by line. The whole file is never in memory.
+"""Bulk operations: start, look, stream the result line by line, and put together again what belongs together.
+
+The whole file is never in memory.
 
 https://shopify.dev/docs/api/usage/bulk-operations/queries
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +37,13 @@ class BulkOperation:
         return self.status in RUNNING
 
 
-def start(client: ShopifyClient, query: str) -> str:
-    """Start a bulk query and give back its id; RateLimited when five are already running for this shop."""
-    payload = client.execute(documents.BULK_RUN_QUERY, "BulkOperationRunQuery", {"query": query})
+def start(client: ShopifyClient, query: str, *, grouped: bool = False) -> str:
+    """Start a bulk query and give back its id; RateLimited when five are already running for this shop.
+
+    `grouped`: what is inside an object follows right after it, as `assemble` needs it. Shopify takes longer for that.
+    """
+    variables = {"query": query, "groupObjects": grouped}
+    payload = client.execute(documents.BULK_RUN_QUERY, "BulkOperationRunQuery", variables)
     result = payload.get("bulkOperationRunQuery") or {}
     for error in result.get("userErrors") or ():
         if error.get("code") in {"OPERATION_IN_PROGRESS", "LIMIT_REACHED"}:
@@ -84,3 +90,46 @@ def lines(client: ShopifyClient, url: str, *, allowed_hosts: frozenset[str]) -> 
         raise Unavailable(PLATFORM, "sh_unreachable", f"a bulk result broke off: {type(error).__name__}") from error
     finally:
         answer.close()
+
+
+class Ungrouped(ValueError):
+    """What is inside an object came when that object was over: better none of it than a part that looks whole."""
+
+
+# what a list is called in its parent, by the kind of the things in it; those without an id are an order's discounts
+_LISTS = {"LineItem": "lineItems", "ProductVariant": "variants", None: "discountApplications"}
+_OTHERS = "media"  # pictures, videos and models, each a kind of its own
+_HAS = {"Order": ("lineItems", "discountApplications"), "Product": ("media", "variants"), "ProductVariant": ("media",)}
+
+
+def assemble(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Whole objects out of the lines of a grouped result: what is inside each, in lists called as in the query.
+
+    Raises Ungrouped where something belongs to an object that is over.
+    """
+    root: dict[str, Any] | None = None
+    inside: dict[str, dict[str, Any]] = {}
+    for line in found:
+        parent_id = line.pop("__parentId", None)
+        kind = _kind(line)
+        for name in _HAS.get(kind or "", ()):
+            line[name] = []
+        if parent_id is None:
+            if root is not None:
+                yield root
+            root, inside = line, {str(line.get("id")): line}
+            continue
+        parent = inside.get(str(parent_id))
+        if parent is None:
+            raise Ungrouped(f"{kind} of {parent_id}, which is over")
+        parent.setdefault(_LISTS.get(kind, _OTHERS), []).append(line)
+        if kind in _HAS:
+            inside[str(line["id"])] = line
+    if root is not None:
+        yield root
+
+
+def _kind(line: dict[str, Any]) -> str | None:
+    """The type in a global id: `gid://shopify/LineItem/7`."""
+    parts = str(line.get("id") or "").split("/")
+    return parts[3] if len(parts) > 4 else None

@@ -10,8 +10,8 @@ query ShopInfo {
 """
 
 BULK_RUN_QUERY = """\
-mutation BulkOperationRunQuery($query: String!) {
-  bulkOperationRunQuery(query: $query) {
+mutation BulkOperationRunQuery($query: String!, $groupObjects: Boolean! = false) {
+  bulkOperationRunQuery(query: $query, groupObjects: $groupObjects) {
     bulkOperation { id status }
     userErrors { field message code }
   }

@@ -129,6 +129,10 @@ def order(call: Call, args: Arguments) -> Order | None:
     return found if found is not None and _recent(call)(found) else None
 
 
+def checkout(call: Call, args: Arguments) -> Checkout | None:
+    return call.shop.commerce.checkouts.get(args["id"])
+
+
 def checkouts(call: Call, args: Arguments) -> Connection:
     return CHECKOUTS.page(call.shop.commerce.checkouts, args, _reachable)
 
@@ -180,6 +184,7 @@ NODES: Final[Mapping[str, tuple[str, Any]]] = {
     "/Product/": ("read_products", product),
     "/ProductVariant/": ("read_products", variant),
     "/Order/": ("read_orders", order),
+    "/AbandonedCheckout/": ("read_orders", checkout),
 }
 
 
