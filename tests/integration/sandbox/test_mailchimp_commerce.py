@@ -187,11 +187,32 @@ def test_a_customer_of_an_order_is_known_or_described(shop):
     assert shop.ok("POST", f"{STORE}/orders", {**ORDER, "customer": {"id": "c1"}})["customer"]["orders_count"] == 1
 
 
-def test_who_left_the_audience_is_not_found_in_it(shop):
+def test_somebody_forgotten_is_not_found_in_the_audience(shop):
     shop.ok("POST", f"{STORE}/customers", BUYER)
     member = shop.member("ana@example.com")
-    shop.ok("DELETE", f"{shop.list}/members/{member['id']}")
+    shop.ok("POST", f"{shop.list}/members/{member['id']}/actions/delete-permanent")
     assert "not found in audience" in shop.no("POST", f"{STORE}/carts", CART)
+    assert "not found in audience" in shop.no("PUT", f"{STORE}/orders/o1", ORDER)
+    assert "permanently deleted" in shop.no("PUT", f"{STORE}/customers/c1", BUYER)
+    assert "permanently deleted" in shop.no("POST", f"{STORE}/orders", {**ORDER, "customer": {**BUYER, "id": "c2"}})
+    assert {row["kind"] for row in shop.rows()} == {"store", "product", "ecommerce_customer"}
+
+
+def test_somebody_archived_may_buy_and_stays_archived(shop):
+    """F9: how Mailchimp takes orders of who was archived is written nowhere; no write of ours may bring them back."""
+    shop.add("ana@example.com")
+    shop.ok("DELETE", f"{shop.list}/members/{shop.member('ana@example.com')['id']}")
+    before = shop.member("ana@example.com")
+    assert before["status"] == "archived"
+    shop.ok("PUT", f"{STORE}/customers/c1", {**BUYER, "opt_in_status": True})
+    shop.ok("PUT", f"{STORE}/orders/o1", {**ORDER, "customer": {"id": "c1"}})
+    shop.ok("POST", f"{STORE}/carts", CART)
+    assert shop.member("ana@example.com") == before
+    shop.sandbox.edit({"settings": {"archived_buyers": False}})
+    assert "not found in audience" in shop.no(
+        "PUT", f"{STORE}/orders/o2", {**ORDER, "id": "o2", "customer": {"id": "c1"}}
+    )
+    assert shop.member("ana@example.com")["status"] == "archived"
 
 
 # Stores

@@ -102,8 +102,9 @@ def join(account: Account, store: Store, email: str, *, opted_in: bool) -> None:
 def of_sale(account: Account, store: Store, given: Mapping[str, Any]) -> str:
     """The customer inside an order or a cart: known by id, or made from what is sent with it.
 
-    A known one must still be in the audience: to an order of somebody archived or forgotten since, Mailchimp says "not
-    found in audience", and its plugin adds the contact as transactional and tries again (W). Exact text UNVERIFIED.
+    A known one must still be in the audience: to an order of somebody forgotten since, Mailchimp says "not found in
+    audience", and its plugin adds the contact as transactional and tries again (W). Exact text UNVERIFIED, and whether
+    somebody archived counts as found: the switch `archived_buyers` says so. Their status stays in any case.
     """
     key: str = given["id"]
     entry = store.customers.get(key)
@@ -111,7 +112,7 @@ def of_sale(account: Account, store: Store, given: Mapping[str, Any]) -> str:
         audience = account.audiences.get(store.list_id)
         email = entry.read()["email_address"]
         member = audience.by_address(email) if audience else None
-        if member is None or member.status == "archived":
+        if member is None or (member.status == "archived" and not account.switches.archived_buyers):
             raise Problem(400, "Bad Request", f"{email} was not found in audience.")
     elif not given.get("email_address"):
         said = "A customer with the provided ID does not exist in the account for this store."

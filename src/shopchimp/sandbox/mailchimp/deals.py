@@ -4,9 +4,9 @@ A line must name a product and a variant that are there; neither PATCH nor PUT d
 is UNVERIFIED). Statuses are free strings, some of which send a notification when an order comes to have them.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from shopchimp.sandbox.mailchimp import buyers, wares
 from shopchimp.sandbox.mailchimp.account import Account
@@ -35,6 +35,7 @@ FINANCIAL: Final = {
     "cancelled": "order_cancelled",
 }
 SHIPPED: Final = "shipped"
+_URL: Final = re.compile(r"https?://(?:[^/?#@]*@)?[^/?#@:]", re.IGNORECASE)
 _NO_CAMPAIGN: Final = (
     "The campaign with the provided ID does not exist."  # a wrong id fails the order (mc-woocommerce#273)
 )
@@ -286,8 +287,7 @@ def _line(store: Store, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_url(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
+    return _URL.match(text) is not None and " " not in text
 
 
 def _entries(store: Store, name: str) -> Entries:

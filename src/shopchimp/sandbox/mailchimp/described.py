@@ -6,7 +6,7 @@ that a misspelt one is noticed; the live API's way is UNVERIFIED. So are its wor
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -17,6 +17,7 @@ from shopchimp.sandbox.mailchimp.clock import parsed
 from shopchimp.sandbox.mailchimp.wire import Call, json_kind, schema_problem
 
 Errors = list[tuple[str, str]]
+Fine = Callable[[Any], bool]
 # Mailchimp's plugin names the lines it changes by PATCH (W), although the description has no `id` there.
 _NAMED_LINES: Final = re.compile(r"PATCH /ecommerce/stores/\{store_id\}/(orders|carts)/\{\w+\}")
 _NUMBER: Final = re.compile(r"-?\d+")
@@ -37,11 +38,17 @@ def check_query(call: Call) -> None:
 def checked_body(call: Call) -> dict[str, Any]:
     """The body, if the description of this operation allows it."""
     body = call.json()
-    errors: Errors = []
-    _check(body, _body_of(f"{call.method} {call.template}"), "", errors)
-    if errors:
-        raise schema_problem(errors)
+    operation = f"{call.method} {call.template}"
+    if not _fine_for(operation)(body):
+        raise schema_problem(errors_of(body, body_schema(operation)))
     return body
+
+
+def errors_of(value: Any, schema: Mapping[str, Any]) -> Errors:
+    """What is wrong with a value, in words; nothing of one that is as described."""
+    errors: Errors = []
+    _check(value, schema, "", errors)
+    return errors
 
 
 @cache
@@ -52,11 +59,70 @@ def _api() -> dict[str, Any]:
 
 
 @cache
-def _body_of(operation: str) -> Mapping[str, Any]:
+def _fine_for(operation: str) -> Fine:
+    return compiled(body_schema(operation))
+
+
+@cache
+def body_schema(operation: str) -> Mapping[str, Any]:
     schema: dict[str, Any] = _api()[operation].get("body", {"type": "object"})
     if _NAMED_LINES.fullmatch(operation):
         schema["properties"]["lines"]["items"]["properties"]["id"] = {"type": "string"}
     return schema
+
+
+# The same twice: a compiled yes or no for every call there is, and the words for the few that are refused.
+
+
+def compiled(schema: Mapping[str, Any]) -> Fine:
+    """Whether `errors_of` would find nothing."""
+    match schema.get("type", "object"):
+        case "string":
+            return _fine_text(schema)
+        case "array":
+            return _fine_list(schema)
+        case "object":
+            return _fine_object(schema)
+        case "number":
+            return lambda value: type(value) is float or type(value) is int
+        case kind:
+            return lambda value: json_kind(value) == kind
+
+
+def _fine_text(schema: Mapping[str, Any]) -> Fine:
+    limits = schema.keys() & {"enum", "format", "x-maxBytes", "maxLength", "minLength"}
+    if not limits:
+        return lambda value: type(value) is str
+    if limits == {"maxLength"}:
+        most = schema["maxLength"]
+        return lambda value: type(value) is str and len(value) <= most
+    return lambda value: not errors_of(value, schema)
+
+
+def _fine_list(schema: Mapping[str, Any]) -> Fine:
+    fine = compiled(schema.get("items", {}))
+    least, most = schema.get("minItems", 0), schema.get("maxItems", float("inf"))
+    return lambda value: type(value) is list and least <= len(value) <= most and all(map(fine, value))
+
+
+def _fine_object(schema: Mapping[str, Any]) -> Fine:
+    if "properties" not in schema:
+        return lambda value: type(value) is dict
+    known = {name: compiled(each) for name, each in schema["properties"].items()}
+    required = tuple(schema.get("required", ()))
+
+    def fine(value: Any) -> bool:
+        if type(value) is not dict:
+            return False
+        for name in required:
+            if value.get(name) in (None, ""):
+                return False
+        for name, each in value.items():  # noqa: SIM110 - a generator costs as much as the look itself
+            if name not in known or not known[name](each):
+                return False
+        return True
+
+    return fine
 
 
 def _check(value: Any, schema: Mapping[str, Any], path: str, errors: Errors) -> None:
