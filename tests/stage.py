@@ -207,8 +207,8 @@ class Stage:
     def live(self, *, rounds: int = 30) -> None:
         """Work on what waits until nothing does; what is to wait for a while waits no longer."""
         for _ in range(rounds):
-            lanes.drain(self.runtime, stop=self.stop, work=work)
-            lanes.drain(self.runtime, stop=self.stop, work=work, lane=changes.BACKFILL)
+            lanes.drain(self.runtime, stop=self.stop, works={changes.LIVE: work})
+            lanes.drain(self.runtime, stop=self.stop, works={changes.BACKFILL: work})
             with self.database.transaction() as tx:
                 tx.execute(text("update changes set due_at = now() where state = 'waiting' and token is null"))
                 tx.execute(text("update lanes set open_until = null"))

@@ -39,6 +39,7 @@ CHORES: dict[str, Doing] = {
     "tags_backfill": backfills.tags,
     "sms_backfill": backfills.sms,
 }
+LIVE: live_lanes.Works = {changes.LIVE: live.work}
 ENDS_IN = 20.0  # seconds that work in hand gets when the process is asked to end
 
 
@@ -72,8 +73,8 @@ class Process:
             count = threads if serve is Serve.BACKFILL else backfill_threads(threads)
             self.backfill = Backfill(self.runtime, stop=self.stop, work=live.work, registry=CHORES, threads=count)
             self.backfill.start()
-        work = None if serve is Serve.BACKFILL else live.work
-        self.sweeper = Sweeper(self.runtime, stop=self.stop, pulse=self.pulse, work=work)
+        works = None if serve is Serve.BACKFILL else LIVE
+        self.sweeper = Sweeper(self.runtime, stop=self.stop, pulse=self.pulse, works=works)
         self.sweeper.start()
         log.info("worker_ready", kind=serve.value)
 
@@ -84,9 +85,9 @@ class Process:
         if self.backfill is not None:
             self.backfill.nudge()
         with self.pulse.beat():
-            live_lanes.drain(self.runtime, stop=self.stop, work=live.work)
+            live_lanes.drain(self.runtime, stop=self.stop, works=LIVE)
         with self.runtime.database.transaction() as tx:
-            soon = lanes.seconds_until_due(tx, lane=changes.LIVE)
+            soon = lanes.seconds_until_due(tx, lanes=LIVE)
         if soon is not None:
             self.sweeper.look_in(max(soon, 0.05))
 

@@ -1,4 +1,7 @@
-"""Changes: people to look at again, one row each, worked on under a lease whose token and version fence the end.
+"""Changes: what to look at again, one row each, worked on under a lease whose token and version fence the end.
+
+What is written here about people holds for orders, products and checkouts as well: their keys (`order:1001`) are no
+person's, so a key alone says which row is meant.
 
 The order is claim, commit, and only then read what belongs to the keys (reliability.md 3.3): a read in the claim's
 own statement would see the time before the lock, and the delete would match the newer version.
@@ -17,7 +20,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-LIVE, BACKFILL = "contacts", "backfill"
+LIVE, COMMERCE, BACKFILL = "contacts", "commerce", "backfill"
+PERSON, GOODS = "person", "commerce"  # the kinds of keys
+_KINDS = "('person', 'commerce')"  # every one, named so that the primary key is of use
+OF_COMMERCE = ("order", "product", "checkout", "cart", "discount")  # what their keys begin with
 SETTLING = 3  # leases until the late write of somebody whose lease ran out must have come
 MAX_CRASHES = 5  # claims that nobody told the end of
 # How many are claimed together after so many crashes: each time a smaller group, at last one alone, so that a key which
@@ -28,9 +34,22 @@ MAX_ATTEMPTS = 20  # failures that might have passed, and didn't
 MANY_ATTEMPTS = 5  # of these there must be some before the day is counted: waiting for the merchant is no failure
 
 
+def kind_of(key: str) -> str:
+    """Whether a key is a person's or something of the store's."""
+    return GOODS if "@" not in key and key.partition(":")[0] in OF_COMMERCE else PERSON
+
+
+def lane_of(key: str) -> str:
+    """The lane in which a key is looked at live."""
+    return COMMERCE if kind_of(key) == GOODS else LIVE
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A person to look at. `allowed`: the merchant let the change go past the circuit breaker."""
+    """A person to look at, or something of the store's, which always goes into the lane of its own.
+
+    `allowed`: the merchant let the change go past the circuit breaker.
+    """
 
     key: str
     source: str
@@ -91,10 +110,11 @@ def mark(tx: Connection, shop_id: int, marks: Sequence[Mark]) -> None:
     query = text(
         f"""
         insert into changes as c (shop_id, kind, key, lane, source, customer_id, opted_out_at, event_at, allowed)
-        select :shop, 'person', m.* from unnest(
-            cast(:keys as text[]), cast(:lanes as text[]), cast(:sources as text[]), cast(:customers as bigint[]),
-            cast(:opted_out as timestamptz[]), cast(:events as timestamptz[]), cast(:allowed as boolean[])
-        ) as m (key, lane, source, customer_id, opted_out_at, event_at, allowed) order by m.key collate "C"
+        select :shop, m.* from unnest(
+            cast(:kinds as text[]), cast(:keys as text[]), cast(:lanes as text[]), cast(:sources as text[]),
+            cast(:customers as bigint[]), cast(:opted_out as timestamptz[]), cast(:events as timestamptz[]),
+            cast(:allowed as boolean[])
+        ) as m (kind, key, lane, source, customer_id, opted_out_at, event_at, allowed) order by m.key collate "C"
         on conflict (shop_id, kind, key) do update set {MARKED},
             lane = case when 'contacts' in (c.lane, excluded.lane) then 'contacts' else excluded.lane end,
             source = excluded.source,
@@ -107,6 +127,7 @@ def mark(tx: Connection, shop_id: int, marks: Sequence[Mark]) -> None:
     )
     values = {
         "shop": shop_id,
+        "kinds": [kind_of(mark.key) for mark in merged],
         "keys": [mark.key for mark in merged],
         "lanes": [mark.lane for mark in merged],
         "sources": [mark.source for mark in merged],
@@ -134,7 +155,8 @@ def ready(tx: Connection, shop_id: int, lane: str) -> None:
 
 def _merge(marks: Iterable[Mark]) -> list[Mark]:
     merged: dict[str, Mark] = {}
-    for mark in marks:
+    for each in marks:
+        mark = replace(each, lane=COMMERCE) if kind_of(each.key) == GOODS else each
         if (before := merged.get(mark.key)) is None:
             merged[mark.key] = mark
             continue
@@ -190,9 +212,9 @@ def claim(tx: Connection, shop_id: int, lane: str, *, token: UUID, lease: float,
 def give_back(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str]) -> None:
     """As if these had not been claimed: due now, nothing counted."""
     query = text(
-        """
+        f"""
         update changes set token = null, due_at = now(), attempts = greatest(attempts - 1, 0)
-        where shop_id = :shop and kind = 'person' and key = any(:keys) and token = :token
+        where shop_id = :shop and kind in {_KINDS} and key = any(:keys) and token = :token
         """
     )
     tx.execute(query, {"shop": shop_id, "keys": list(keys), "token": token})
@@ -202,9 +224,9 @@ def renew(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str], *, lea
     """Keep the lease of these for another `lease` seconds. Gives back which are still ours (the done ones aren't)."""
     ours = _hold_rows(tx, shop_id, token, keys)
     query = text(
-        """
+        f"""
         update changes set due_at = now() + make_interval(secs => :lease)
-        where shop_id = :shop and kind = 'person' and key = any(:keys) and token = :token
+        where shop_id = :shop and kind in {_KINDS} and key = any(:keys) and token = :token
         """
     )
     if ours:
@@ -221,9 +243,9 @@ class _Ours:
 def _hold_rows(tx: Connection, shop_id: int, token: UUID, keys: Iterable[str]) -> dict[str, _Ours]:
     """The rows of these keys that are still ours, held until the transaction ends."""
     query = text(
-        """
+        f"""
         select key, version, settles_at is null as settled from changes
-        where shop_id = :shop and kind = 'person' and key = any(:keys) and token = :token
+        where shop_id = :shop and kind in {_KINDS} and key = any(:keys) and token = :token
         order by key for no key update
         """
     )
@@ -242,7 +264,7 @@ def finish(tx: Connection, shop_id: int, token: UUID, done: Sequence[tuple[str, 
     ours = _hold_rows(tx, shop_id, token, (key for key, _ in done))
     gone = {key for key, version in done if key in ours and ours[key] == _Ours(version, settled=True)}
     if gone:
-        query = text("delete from changes where shop_id = :shop and kind = 'person' and key = any(:keys)")
+        query = text(f"delete from changes where shop_id = :shop and kind in {_KINDS} and key = any(:keys)")
         tx.execute(query, {"shop": shop_id, "keys": sorted(gone)})
     _look_again(tx, shop_id, token, {key: version for key, version in done if key in ours and key not in gone})
     _lost(tx, shop_id, [key for key, _ in done if key not in ours])
@@ -254,11 +276,11 @@ def _look_again(tx: Connection, shop_id: int, token: UUID, versions: Mapping[str
     if not versions:
         return
     query = text(
-        """
+        f"""
         update changes c set token = null, attempts = 0, crashes = 0, cause = null, detail = null, allowed = false,
             due_at = case when c.version <> d.version then now() else greatest(now(), c.settles_at) end
         from unnest(cast(:keys as text[]), cast(:versions as bigint[])) as d (key, version)
-        where c.shop_id = :shop and c.kind = 'person' and c.key = d.key and c.token = :token
+        where c.shop_id = :shop and c.kind in {_KINDS} and c.key = d.key and c.token = :token
         """
     )
     values = {"shop": shop_id, "token": token, "keys": list(versions), "versions": list(versions.values())}
@@ -275,15 +297,19 @@ def _lost(tx: Connection, shop_id: int, keys: Sequence[str]) -> None:
     query = text(
         f"""
         insert into changes as c (shop_id, kind, key, lane, source)
-        select :shop, 'person', m.key, 'contacts', 'lease' from unnest(cast(:keys as text[])) as m (key)
+        select :shop, m.kind, m.key, m.lane, 'lease'
+        from unnest(cast(:kinds as text[]), cast(:keys as text[]), cast(:lanes as text[])) as m (kind, key, lane)
         where exists (select 1 from connections where shop_id = :shop and live_since is not null)
         order by m.key collate "C"
         on conflict (shop_id, kind, key) do update set {MARKED}
         returning 1
         """
     )
-    if tx.execute(query, {"shop": shop_id, "keys": sorted(set(keys))}).all():
-        ready(tx, shop_id, LIVE)
+    lost = sorted(set(keys))
+    values = {"shop": shop_id, "keys": lost, "kinds": [kind_of(key) for key in lost]}
+    if tx.execute(query, {**values, "lanes": [lane_of(key) for key in lost]}).all():
+        for lane in sorted({lane_of(key) for key in lost}):
+            ready(tx, shop_id, lane)
 
 
 def later(
@@ -303,7 +329,7 @@ def later(
                 and c.marked_at < now() - interval '24 hours')) then 'parked' else 'waiting' end
         from unnest(cast(:keys as text[]), cast(:seconds as float8[]), cast(:causes as text[]),
             cast(:details as text[])) as d (key, seconds, cause, detail)
-        where c.shop_id = :shop and c.kind = 'person' and c.key = d.key and c.token = :token
+        where c.shop_id = :shop and c.kind in {_KINDS} and c.key = d.key and c.token = :token
         returning c.key, c.state
         """
     )
@@ -338,12 +364,12 @@ def _stop(
     stays = [each for each in stopped if each[0] in ours and ours[each[0]].version == each[1]]
     if stays:
         query = text(
-            """
+            f"""
             update changes c set token = null, state = :state, cause = d.cause, detail = d.detail,
                 due_at = now(), allowed = false
             from unnest(cast(:keys as text[]), cast(:causes as text[]), cast(:details as text[]))
                 as d (key, cause, detail)
-            where c.shop_id = :shop and c.kind = 'person' and c.key = d.key and c.token = :token
+            where c.shop_id = :shop and c.kind in {_KINDS} and c.key = d.key and c.token = :token
             """
         )
         values = {"shop": shop_id, "token": token, "state": state, "keys": [each[0] for each in stays]}
@@ -359,10 +385,10 @@ def _stop(
 def crashed(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str], *, seconds: float, detail: str) -> None:
     """Our own code died over these: look again later, and count it, so that `claim` isolates whose fault it is."""
     query = text(
-        """
+        f"""
         update changes set token = null, crashes = crashes + 1, cause = 'internal', detail = :detail,
             due_at = now() + make_interval(secs => :seconds)
-        where shop_id = :shop and kind = 'person' and key = any(:keys) and token = :token
+        where shop_id = :shop and kind in {_KINDS} and key = any(:keys) and token = :token
         """
     )
     values = {"shop": shop_id, "token": token, "keys": list(keys), "seconds": seconds, "detail": detail}

@@ -6,6 +6,7 @@ waited 27 to 67 s beside 40 big ones, so 1.2 s (reliability.md 3.4).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -30,12 +31,18 @@ class Picked:
         return self.failures >= FAILURES_OPEN
 
 
-# a shop that may be worked for: connected, installed, live, and not in its first sync's writing
-_MAY = """
-    l.ready_at is not null
+COMMERCE_PHASES = ("products", "customers", "orders", "carts", "promo_codes")
+STORE_GONE = "mc_store_gone"  # troubles one lane alone: the contacts need no store
+
+# a shop that may be worked for: connected, installed, live, and not in its first sync's writing of the same
+_PHASES = ", ".join(f"'{phase}'" for phase in COMMERCE_PHASES)
+_MAY = f"""
+    l.ready_at is not null and l.lane = any(:lanes)
     and c.state = 'connected' and c.live_since is not null and c.audience_id is not null
+    and (l.lane <> 'commerce' or c.commerce_since is not null)
     and s.uninstalled_at is null and s.access_token is not null
-    and not exists (select 1 from sync_runs r where r.shop_id = l.shop_id and r.state = 'running')
+    and not exists (select 1 from sync_runs r where r.shop_id = l.shop_id and r.state = 'running'
+        and (l.lane = 'commerce' or r.phase not in ({_PHASES})))
 """
 _FROM = "lanes l join connections c on c.shop_id = l.shop_id join shops s on s.id = l.shop_id"
 _DUE = """
@@ -49,13 +56,13 @@ _SLOT = """
 """
 
 
-def pick(tx: Connection, *, lane: str) -> Picked | None:
-    """The least recently served lane with due work and a free slot; it is served now, so others come next."""
+def pick(tx: Connection, *, lanes: Collection[str]) -> Picked | None:
+    """The least recently served of these lanes with due work and a free slot; it is served now: others come next."""
     query = text(
         f"""
         with turn as (
             select l.shop_id, l.lane, c.login_id from {_FROM}
-            where l.lane = :lane and {_MAY} and {_DUE} and {_SLOT}
+            where {_MAY} and {_DUE} and {_SLOT}
             order by l.served_at limit 1 for update of l skip locked
         )
         update lanes l set served_at = clock_timestamp() from turn
@@ -63,7 +70,7 @@ def pick(tx: Connection, *, lane: str) -> Picked | None:
         returning l.shop_id, l.lane, turn.login_id, l.failures
         """
     )
-    row = tx.execute(query, {"lane": lane}).one_or_none()
+    row = tx.execute(query, {"lanes": list(lanes)}).one_or_none()
     return Picked(**row._mapping) if row is not None else None
 
 
@@ -73,38 +80,39 @@ def served(tx: Connection, shop_id: int, lane: str) -> None:
     tx.execute(query, {"shop": shop_id, "lane": lane})
 
 
-def seconds_until_due(tx: Connection, *, lane: str) -> float | None:
-    """How long until a lane may be picked (0: now), or None when nothing waits. Busy slots are not looked at."""
+def seconds_until_due(tx: Connection, *, lanes: Collection[str]) -> float | None:
+    """How long until one of these lanes may be picked (0: now), or None when nothing waits. Busy slots don't count."""
     query = text(
         f"""
         select extract(epoch from min(greatest(next.due_at, l.open_until)) - now()) from {_FROM}
         cross join lateral (select d.due_at from changes d where d.shop_id = l.shop_id and d.lane = l.lane
             and d.state = 'waiting' order by d.due_at limit 1) next
-        where l.lane = :lane and {_MAY}
+        where {_MAY}
         """
     )
-    value = tx.execute(query, {"lane": lane}).scalar_one()
+    value = tx.execute(query, {"lanes": list(lanes)}).scalar_one()
     return None if value is None else max(float(value), 0.0)
 
 
-def is_due(tx: Connection, *, lane: str) -> bool:
+def is_due(tx: Connection, *, lanes: Collection[str]) -> bool:
     """Whether `pick` would find something now."""
-    query = text(f"select exists (select 1 from {_FROM} where l.lane = :lane and {_MAY} and {_DUE} and {_SLOT})")
-    return bool(tx.execute(query, {"lane": lane}).scalar_one())
+    query = text(f"select exists (select 1 from {_FROM} where {_MAY} and {_DUE} and {_SLOT})")
+    return bool(tx.execute(query, {"lanes": list(lanes)}).scalar_one())
 
 
-def close_for(tx: Connection, shop_id: int, seconds: float, cause: str) -> bool:
-    """The whole connection waits, all lanes of the shop. Gives back whether that trouble is new."""
+def close_for(tx: Connection, shop_id: int, seconds: float, cause: str, *, lane: str | None = None) -> bool:
+    """The whole connection waits, all lanes of the shop or this one. Gives back whether that trouble is new."""
     query = text(
         """
-        with before as (select shop_id, lane, trouble from lanes where shop_id = :shop order by lane for update)
+        with before as (select shop_id, lane, trouble from lanes
+            where shop_id = :shop and lane = coalesce(cast(:lane as text), lane) order by lane for update)
         update lanes l set trouble = :cause,
             open_until = greatest(l.open_until, now() + make_interval(secs => :seconds))
         from before where l.shop_id = before.shop_id and l.lane = before.lane
         returning before.trouble is distinct from :cause as fresh
         """
     )
-    rows = tx.execute(query, {"shop": shop_id, "seconds": seconds, "cause": cause}).all()
+    rows = tx.execute(query, {"shop": shop_id, "seconds": seconds, "cause": cause, "lane": lane}).all()
     return any(row.fresh for row in rows)
 
 
@@ -125,16 +133,17 @@ def failed(tx: Connection, shop_id: int, cause: str, *, pause: float) -> int:
     return max((int(row.failures) for row in rows), default=0)
 
 
-def recovered(tx: Connection, shop_id: int) -> None:
-    """A call worked: the breaker closes, the trouble is forgotten."""
+def recovered(tx: Connection, shop_id: int, lane: str) -> None:
+    """A call for this lane worked: the breaker closes, the trouble is forgotten, but for another lane's own."""
     query = text(
         f"""
         update lanes set failures = 0, trouble = null,
             open_until = case when failures < {FAILURES_OPEN} then open_until end
         where shop_id = :shop and (failures > 0 or trouble is not null)
+            and (lane = :lane or trouble is distinct from '{STORE_GONE}')
         """
     )
-    tx.execute(query, {"shop": shop_id})
+    tx.execute(query, {"shop": shop_id, "lane": lane})
 
 
 def mend(tx: Connection) -> int:
@@ -166,7 +175,7 @@ def mend(tx: Connection) -> int:
     missing = text(
         f"""
         insert into lanes (shop_id, lane)
-        select s.id, v.lane from shops s cross join (values ('contacts'), ('backfill')) v (lane)
+        select s.id, v.lane from shops s cross join (values ('contacts'), ('commerce'), ('backfill')) v (lane)
         where not exists (select 1 from lanes l where l.shop_id = s.id and l.lane = v.lane)
             and exists ({waits.format(shop="s.id", lane="v.lane")})
         on conflict do nothing

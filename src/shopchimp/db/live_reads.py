@@ -40,11 +40,12 @@ def chore(tx: Connection, shop_id: int, name: str) -> ChoreState | None:
 
 
 def closed_lane(tx: Connection, shop_id: int) -> LaneState | None:
-    """The live queue, where it is closed for now or its last work failed."""
+    """A live queue that is closed for now or whose last work failed; that of the contacts goes first."""
     query = text(
         """
-        select open_until, trouble from lanes where shop_id = :shop and lane = 'contacts'
+        select open_until, trouble from lanes where shop_id = :shop and lane in ('contacts', 'commerce')
             and (open_until > now() or (trouble is not null and failures > 0))
+        order by lane desc limit 1
         """
     )
     row = tx.execute(query, {"shop": shop_id}).one_or_none()

@@ -105,14 +105,16 @@ def keys_of(tx: Connection, shop_id: int, names: list[str]) -> list[str]:
 
 
 def queue(tx: Connection, shop_id: int) -> Queue:
-    """How much there is to do, and what stopped."""
+    """How much there is to do, and what stopped. What waits for the first sync of the store's data is not late."""
     query = text(
         f"""
         select count(*) filter (where c.state = 'waiting' and not {_TROUBLED}) as waiting,
             count(*) filter (where c.state = 'waiting' and {_TROUBLED}) as retrying,
             count(*) filter (where c.state = 'parked') as parked,
             count(*) filter (where c.state = 'held') as held,
-            min(c.due_at) filter (where c.state = 'waiting' and c.due_at <= now() and c.token is null) as due_since
+            min(c.due_at) filter (where c.state = 'waiting' and c.due_at <= now() and c.token is null
+                and (c.lane <> 'commerce' or exists (select 1 from connections o
+                    where o.shop_id = :shop and o.commerce_since is not null))) as due_since
         from changes c where c.shop_id = :shop
         """
     )

@@ -76,5 +76,5 @@ class Backfill:
         worked = chores.drain(self._runtime, self._registry, stop=self._stop, at_most=1)
         worked += privacy.work(self._runtime.gateways, limit=1)
         worked += runs.drain(self._runtime, stop=self._stop, at_most=1)
-        worked += lanes.drain(self._runtime, stop=self._stop, work=self._work, lane=changes.BACKFILL, at_most=SLICES)
+        worked += lanes.drain(self._runtime, stop=self._stop, works={changes.BACKFILL: self._work}, at_most=SLICES)
         return worked > 0

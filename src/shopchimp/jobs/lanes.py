@@ -53,7 +53,7 @@ class Worked(Protocol):
 
 
 class Work(Protocol):
-    """`services.live.work`: look at these people, make both sides agree, record it."""
+    """`services.live.work` and its like: look at these people (or orders ...), make both sides agree, record it."""
 
     def __call__(
         self,
@@ -68,20 +68,25 @@ class Work(Protocol):
     ) -> Worked: ...
 
 
-def drain(
-    runtime: Runtime, *, stop: threading.Event, work: Work, lane: str = changes.LIVE, at_most: int | None = None
-) -> int:
-    """Work until nothing is due, for 20 s at most, or for so many slices. Gives back how many were worked."""
+Works = Mapping[str, Work]
+"""Who works in which lane."""
+
+
+def drain(runtime: Runtime, *, stop: threading.Event, works: Works, at_most: int | None = None) -> int:
+    """Work in these lanes until nothing is due, for 20 s at most, or for so many slices.
+
+    The lanes take turns with each other as those of several shops do. Gives back how many slices were worked.
+    """
     until, slices = time.monotonic() + LIFE, 0
     while not stop.is_set() and time.monotonic() < until and (at_most is None or slices < at_most):
-        begun = _begin(runtime, lane)
+        begun = _begin(runtime, works)
         if begun is None:
             return slices
         slice_, taken = begun
         if slice_.claimed:
-            if slices == 1 and lane == changes.LIVE:
+            if slices == 1 and slice_.turn.lane != changes.BACKFILL:
                 wake()  # more than one slice: somebody may help
-            _work(runtime, slice_, taken, work)
+            _work(runtime, slice_, taken, works[slice_.turn.lane])
             slices += 1
         else:  # somebody was quicker, or holds the rows for a moment
             _release(runtime, slice_)
@@ -89,11 +94,11 @@ def drain(
     return slices
 
 
-def _begin(runtime: Runtime, lane: str) -> tuple[Slice, int] | None:
+def _begin(runtime: Runtime, works: Works) -> tuple[Slice, int] | None:
     """Whose turn it is, with slots and claimed people, all committed; None when nothing is due."""
     token, count = uuid4(), runtime.gateways.connections
     with runtime.database.transaction() as tx:
-        turn = lanes.pick(tx, lane=lane)
+        turn = lanes.pick(tx, lanes=works)
         if turn is None:
             return None
         picks.last = time.monotonic()
@@ -101,10 +106,16 @@ def _begin(runtime: Runtime, lane: str) -> tuple[Slice, int] | None:
         taken = slots.take(tx, turn.login_id, at_most, token=token, lease=runtime.lease_seconds, count=count)
         claimed: list[Claimed] = []
         if taken:
-            many = changes.waiting(tx, turn.shop_id, lane, at_most=MANY + 1) > MANY
-            limit = TRY_AGAIN if turn.half_open else BULK if many else BATCH
-            claimed = changes.claim(tx, turn.shop_id, lane, token=token, lease=runtime.lease_seconds, limit=limit)
+            limit = TRY_AGAIN if turn.half_open else _batch(tx, turn)
+            claimed = changes.claim(tx, turn.shop_id, turn.lane, token=token, lease=runtime.lease_seconds, limit=limit)
     return Slice(turn, token, claimed), len(taken)
+
+
+def _batch(tx: Connection, turn: lanes.Picked) -> int:
+    """Many people are read by the page; orders and products one by one, so a slice of them stays small."""
+    if turn.lane == changes.COMMERCE:
+        return BATCH
+    return BULK if changes.waiting(tx, turn.shop_id, turn.lane, at_most=MANY + 1) > MANY else BATCH
 
 
 def _fair_share(tx: Connection, turn: lanes.Picked, count: int) -> int:

@@ -17,9 +17,9 @@ import redis
 import structlog
 from sqlalchemy import Connection, text
 
-from shopchimp.db import changes, lanes
+from shopchimp.db import lanes
 from shopchimp.jobs import lanes as live
-from shopchimp.jobs.lanes import Work
+from shopchimp.jobs.lanes import Works
 from shopchimp.jobs.pulse import Pulse
 from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
@@ -34,7 +34,7 @@ LAST_WORK = 15.0  # seconds that work in hand gets before such an end
 class Sweeper:
     """The thread of one worker process that looks whether anything was forgotten.
 
-    `work` is live sync's, or None in a process that doesn't serve it: that one only shows that it is alive.
+    `works` are live sync's, or None in a process that doesn't serve it: that one only shows that it is alive.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class Sweeper:
         *,
         stop: threading.Event,
         pulse: Pulse,
-        work: Work | None,
+        works: Works | None,
         end: Callable[[int], None] = os._exit,
     ) -> None:
         self._runtime = runtime
         self._stop = stop
         self._pulse = pulse
-        self._work = work
+        self._works = works
         self._end = end
         self._due_since: float | None = None
         self._deaf_since: float | None = None
@@ -91,7 +91,7 @@ class Sweeper:
             self._sign_of_life(tx)
             if forgotten := lanes.mend(tx):
                 log.info("lanes_mended", count=forgotten)
-            due = self._work is not None and lanes.is_due(tx, lane=changes.LIVE)
+            due = self._works is not None and lanes.is_due(tx, lanes=self._works)
         if not due:
             self._due_since = None
             return
@@ -117,8 +117,8 @@ class Sweeper:
         return (self._due_since or now) <= patience and self._pulse.silent_since(patience)
 
     def _do_it_ourselves(self) -> None:
-        assert self._work is not None  # noqa: S101 - tells the type checker
-        while live.drain(self._runtime, stop=self._stop, work=self._work, at_most=10):
+        assert self._works is not None  # noqa: S101 - tells the type checker
+        while live.drain(self._runtime, stop=self._stop, works=self._works, at_most=10):
             with self._runtime.database.transaction() as tx:
                 self._sign_of_life(tx)
 
@@ -148,6 +148,6 @@ class Sweeper:
         )
         picked = live.picks.last
         ago = None if picked is None else time.monotonic() - picked
-        kind = "backfill" if self._work is None else "worker"
+        kind = "backfill" if self._works is None else "worker"
         tx.execute(query, {"id": self._id, "pid": os.getpid(), "ago": ago, "kind": kind})
         tx.execute(text("delete from workers where seen_at < now() - interval '1 hour'"))

@@ -47,7 +47,9 @@ def ask_merchant(database: Database, shop_id: int, error: PlatformError) -> None
         connection = connections.get(tx, shop_id)
         if shop is None or connection is None:
             return
-        if error.platform == "mailchimp":
+        if error.code == lanes.STORE_GONE:  # the contacts need none: their lane goes on
+            fresh = lanes.close_for(tx, shop_id, LET_ALONE, error.code, lane=changes.COMMERCE)
+        elif error.platform == "mailchimp":
             fresh = connection.state == "connected"
             connections.set_state(tx, shop_id, "gone" if isinstance(error, Gone) else "revoked")
         elif error.code in DEAD_TOKEN:
@@ -63,7 +65,7 @@ def ask_merchant(database: Database, shop_id: int, error: PlatformError) -> None
 def wait_for_merchant(error: PlatformError) -> float:
     """Seconds until a chore asks again: a frozen shop is let alone, others aren't claimed before they are mended."""
     frozen = error.platform == "shopify" and error.code not in DEAD_TOKEN
-    return LET_ALONE if frozen else backoff(1)
+    return LET_ALONE if frozen or error.code == lanes.STORE_GONE else backoff(1)
 
 
 @dataclass(slots=True)
@@ -153,7 +155,7 @@ def _settle_connection(tx: Connection, turn: lanes.Picked, kinds: _Sorted, *, do
         if any(error.platform == "mailchimp" for error in kinds.throttled.values()):
             slots.ease(tx, turn.login_id, count=slot_count)
     elif done or kinds.refused:
-        lanes.recovered(tx, turn.shop_id)
+        lanes.recovered(tx, turn.shop_id, turn.lane)
     elif kinds.unavailable:
         error = next(iter(kinds.unavailable.values()))
         longest_pause = min(LONGEST, 2.0 * 2.0 ** max(turn.failures + 2 - lanes.FAILURES_OPEN, 0))

@@ -13,12 +13,12 @@ from shopchimp.db import changes, lanes, slots
 
 def pick(house: LaneHouse, lane: str = changes.LIVE) -> lanes.Picked | None:
     with house.database.transaction() as tx:
-        return lanes.pick(tx, lane=lane)
+        return lanes.pick(tx, lanes=[lane])
 
 
 def due_in(house: LaneHouse) -> float | None:
     with house.database.transaction() as tx:
-        return lanes.seconds_until_due(tx, lane=changes.LIVE)
+        return lanes.seconds_until_due(tx, lanes=[changes.LIVE])
 
 
 def test_the_least_recently_served_goes_first(house: LaneHouse) -> None:
@@ -51,12 +51,12 @@ def test_who_may_not_be_worked_for_is_left_alone(house: LaneHouse, reason: str) 
     house.mark(shop, "a")
     with house.database.transaction() as tx:
         slots.ensure(tx, f"login-{shop}")
-        assert lanes.is_due(tx, lane=changes.LIVE)
+        assert lanes.is_due(tx, lanes=[changes.LIVE])
     assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}")
     house.do(reason)
     assert pick(house) is None
     with house.database.transaction() as tx:
-        assert not lanes.is_due(tx, lane=changes.LIVE)
+        assert not lanes.is_due(tx, lanes=[changes.LIVE])
 
 
 def test_a_run_that_only_prepares_leaves_live_sync_alone(house: LaneHouse) -> None:
@@ -97,7 +97,7 @@ def test_ten_failures_in_a_row_open_the_breaker_and_one_success_closes_it(house:
     house.do("update lanes set open_until = now()")
     assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}", lanes.FAILURES_OPEN)
     with house.database.transaction() as tx:
-        lanes.recovered(tx, shop)
+        lanes.recovered(tx, shop, changes.LIVE)
     assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}")
 
 

@@ -60,7 +60,7 @@ class Workshop:
         return Worked(len(fine), troubles)
 
     def drain(self, *, lane: str = changes.LIVE, at_most: int | None = None) -> int:
-        return lanes.drain(self.runtime, stop=self.stop, work=self.work, lane=lane, at_most=at_most)
+        return lanes.drain(self.runtime, stop=self.stop, works={lane: self.work}, at_most=at_most)
 
 
 @contextmanager

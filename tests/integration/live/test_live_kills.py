@@ -15,6 +15,7 @@ import pytest
 from live_ground import Ground, ago, new_email
 from sqlalchemy import text
 
+from shopchimp.db import changes
 from shopchimp.jobs import lanes
 from shopchimp.services import driving, live
 from shopchimp.services.live import work
@@ -65,7 +66,7 @@ def taken_over(shop: Ground) -> None:
             left = tx.execute(text("select count(*) from changes where state = 'waiting'")).scalar_one()
         if not left:
             return
-        lanes.drain(shop.stage.runtime, stop=shop.stage.stop, work=work)
+        lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work})
     raise AssertionError(shop.stage.rows("select * from changes"))
 
 
@@ -201,7 +202,7 @@ def test_killed_between_any_two_steps(shop: Ground, monkeypatch: pytest.MonkeyPa
             monkeypatch.setattr(live, "drive", reaper.around(drive))
             if reaper.at is not None:
                 with pytest.raises(Killed):
-                    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, work=work)
+                    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work})
                 monkeypatch.setattr(live, "drive", drive)
             taken_over(shop)
         monkeypatch.setattr(live, "drive", drive)
@@ -254,7 +255,7 @@ def killed_after(shop: Ground, monkeypatch: pytest.MonkeyPatch, step: str) -> No
     with monkeypatch.context() as patched:
         patched.setattr(live, "drive", dying)
         with pytest.raises(Killed):
-            lanes.drain(shop.stage.runtime, stop=shop.stage.stop, work=work)
+            lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work})
 
 
 def test_a_tag_put_on_before_the_kill_is_ours(shop: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def answering(asked: Asked) -> Iterator[list[httpx.Request]]:
 
 
 def one_slice(shop: Ground) -> None:
-    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, work=work, at_most=1)
+    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work}, at_most=1)
 
 
 def open_until(shop: Ground) -> tuple[Any, Any]:
