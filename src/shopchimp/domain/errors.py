@@ -46,3 +46,7 @@ class Gone(PlatformError):
 
 class Rejected(PlatformError):
     """The platform understood and said no to this record. Sending it again unchanged is of no use."""
+
+
+class StoreGone(Rejected):
+    """The store that orders and products are written into was deleted at Mailchimp: it is made anew, then filled."""

@@ -15,7 +15,15 @@ from typing import Any
 import httpx
 import orjson
 
-from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
+from shopchimp.domain.errors import (
+    Gone,
+    PlatformError,
+    RateLimited,
+    Rejected,
+    StoreGone,
+    Unauthorized,
+    Unavailable,
+)
 
 PLATFORM = "mailchimp"
 QUICK = httpx.Timeout(20.0, connect=5.0)
@@ -44,6 +52,25 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
 )
 
 
+# The same of e-commerce, where "required" is about an order and not about the audience. What an order names and isn't
+# there can be written first (mailchimp.md 8, 11).
+_COMMERCE: tuple[tuple[str, str], ...] = (
+    ("with the provided id already exists", "mc_exists"),
+    ("store with the provided domain already exists", "mc_store_domain_taken"),
+    ("list of this store is not active", "mc_audience_gone"),
+    ("list with the provided id does not exist", "mc_audience_gone"),
+    ("not found in audience", "mc_not_in_audience"),
+    ("customer with the provided id", "mc_customer_missing"),
+    ("customer.email_address: this value should not be blank", "mc_customer_missing"),
+    ("product variant with the provided id", "mc_product_missing"),
+    ("product with the provided id", "mc_product_missing"),
+    ("not be changed", "mc_email_fixed"),
+    *(pair for pair in _SENTENCES if pair[1] not in ("mc_contact_exists", "mc_field_value", "mc_field_required")),
+)
+_STORES = "/ecommerce/stores/{store_id}"
+_ALWAYS_THERE = frozenset({"orders", "customers", "products", "carts", "promo-rules"})
+
+
 def classify(sentence: str, error_code: str = "") -> str:
     """The cause code for a refusal, from Mailchimp's error code where it says something, else from its sentence."""
     if error_code == "ERROR_CONTACT_EXISTS":
@@ -51,6 +78,12 @@ def classify(sentence: str, error_code: str = "") -> str:
     # without the address that the sentence may quote: planet@example.com is no word about a plan
     lowered = _ADDRESS.sub(" ", sentence.lower())
     return next((code for words, code in _SENTENCES if words in lowered), "mc_rejected")
+
+
+def classify_commerce(sentence: str) -> str:
+    """The same for a refusal of the e-commerce endpoints."""
+    lowered = _ADDRESS.sub(" ", sentence.lower())
+    return next((code for words, code in _COMMERCE if words in lowered), "mc_rejected")
 
 
 class MailchimpClient:
@@ -106,10 +139,10 @@ class MailchimpClient:
             raise Unavailable(
                 PLATFORM, "mc_unreachable", type(error).__name__
             ) from None  # the cause holds the request with its token
-        return _read(answer, route)
+        return _read(answer, method, route)
 
 
-def _read(answer: httpx.Response, route: str) -> dict[str, Any]:
+def _read(answer: httpx.Response, method: str, route: str) -> dict[str, Any]:
     if answer.status_code == 204:
         return {}
     try:
@@ -120,26 +153,45 @@ def _read(answer: httpx.Response, route: str) -> dict[str, Any]:
         if not isinstance(body, dict):
             raise Unavailable(PLATFORM, "mc_unreachable", "an answer that is not JSON", status=answer.status_code)
         return body
-    raise _error(answer, body if isinstance(body, dict) else None, route)
+    wait = _retry_after(answer)
+    raise error_of(answer.status_code, body if isinstance(body, dict) else None, method, route, retry_after=wait)
 
 
-def _error(answer: httpx.Response, problem: dict[str, Any] | None, route: str) -> PlatformError:
-    status = answer.status_code
+def error_of(
+    status: int, problem: Mapping[str, Any] | None, method: str, route: str, *, retry_after: float = THROTTLE_WAIT
+) -> PlatformError:
+    """What an answer that is no success means; `problem` is its document, if it has one."""
     words = _words(problem) if problem else f"HTTP {status} without a problem document"
     if status == 429 or (status == 403 and problem is None):
-        wait = _retry_after(answer)
-        return RateLimited(PLATFORM, "mc_slow_down", words, retry_after=wait, status=status)
+        return RateLimited(PLATFORM, "mc_slow_down", words, retry_after=retry_after, status=status)
     if status >= 500 or status < 400 or status in _UNCLEAR:
         return Unavailable(PLATFORM, "mc_unreachable", words, status=status)
     if status == 401:
         return Unauthorized(PLATFORM, "mc_access_revoked", words, status=status)
     if status == 403:
         return Unauthorized(PLATFORM, "mc_role_too_low", words, status=status)
-    if status == 404 and "members/" not in route and route.startswith("/lists/{list_id}"):
-        return Gone(PLATFORM, "mc_audience_gone", words, status=status)
     if status == 404:
-        return Rejected(PLATFORM, "mc_not_found", words, status=status)
-    return Rejected(PLATFORM, "mc_rejected" if status in _OUR_BUG else classify(words), words, status=status)
+        return _not_found(words, method, route)
+    if status in _OUR_BUG:
+        return Rejected(PLATFORM, "mc_rejected", words, status=status)
+    code = classify_commerce(words) if route.startswith("/ecommerce/") else classify(words)
+    kind = Gone if code == "mc_audience_gone" else Rejected
+    return kind(PLATFORM, code, words, status=status)
+
+
+def _not_found(words: str, method: str, route: str) -> PlatformError:
+    """What is not there: the audience, the store, or only the record."""
+    if "members/" not in route and route.startswith("/lists/{list_id}"):
+        return Gone(PLATFORM, "mc_audience_gone", words, status=404)
+    if not route.startswith(_STORES):
+        return Rejected(PLATFORM, "mc_not_found", words, status=404)
+    kind, *rest = route.removeprefix(_STORES).strip("/").split("/")
+    if not kind or (kind in _ALWAYS_THERE and (not rest or (method == "PUT" and len(rest) == 1))):
+        return StoreGone(PLATFORM, "mc_store_gone", words, status=404)
+    if method in ("POST", "PUT") and len(rest) > 1:  # a part of something that isn't there
+        code = {"products": "mc_product_missing", "promo-rules": "mc_rule_missing"}.get(kind, "mc_not_found")
+        return Rejected(PLATFORM, code, words, status=404)
+    return Rejected(PLATFORM, "mc_not_found", words, status=404)
 
 
 def _words(problem: Mapping[str, Any]) -> str:
