@@ -94,7 +94,8 @@ def empty(database: Database) -> None:
     """Forget everything."""
     with database.transaction() as tx:
         tables = (
-            "shops, activities, people, workers, changes, breakers, tallies, sync_times, privacy_requests, deliveries"
+            "shops, activities, people, workers, changes, breakers, tallies, sync_times, privacy_requests, deliveries,"
+            " commerce_items, checkouts, commerce_nodes"
         )
         tx.execute(text(f"truncate {tables} restart identity cascade"))
 

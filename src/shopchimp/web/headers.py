@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ADMIN = "https://admin.shopify.com"
+PICTURES = "https://cdn.shopify.com"
 REST = "base-uri 'none'; object-src 'none'; form-action 'self'"
 BODY_LIMIT = 1_000_000
 OURS = ("/webhooks/", "/pixel/")  # these count their own bytes, before they look at them
@@ -51,7 +52,7 @@ class Headers:
             scripts = f"script-src 'self' {self.bridge}"
             headers["Content-Security-Policy"] = f"frame-ancestors https://{frame_shop} {ADMIN}; {REST}; {scripts}"
             # What the real App Bridge needs beside scripts isn't known here (ux.md 1.3): the rest only reports.
-            headers["Content-Security-Policy-Report-Only"] = f"default-src 'self'; {scripts}"
+            headers["Content-Security-Policy-Report-Only"] = f"default-src 'self'; img-src 'self' {PICTURES}; {scripts}"
             headers["Link"] = f'<{self.bridge}>; rel="preconnect"'
         return headers
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from shopchimp.db.activities import Filter
 from shopchimp.services import activity, people, words
+from shopchimp.services.commerce import panel
+from shopchimp.services.commerce.words import DEALS
 from shopchimp.web import deps, render
 from shopchimp.web.deps import PageVisitor, Visitor
 
@@ -32,14 +34,20 @@ def search(request: Request, visitor: PageVisitor, q: Annotated[str, Form()] = "
 
 
 @router.get("/{person_id}")
-def person(request: Request, visitor: PageVisitor, person_id: int) -> Response:
-    """One person: both sides, the chain of evidence, the history."""
+def person(
+    request: Request, visitor: PageVisitor, person_id: int, *, state: str = "", store: str = "", cursor: int = 0
+) -> Response:
+    """One person: both sides, what they bought, the chain of evidence, the history."""
     database = deps.database(request)
     found = people.why(database, visitor.shop_id, person_id)
     if found is None:
         raise HTTPException(404)
     history = activity.log(database, visitor.shop_id, Filter(person_id=person_id), limit=20)
-    return render.page(request, visitor, "person.html", section="contacts", why=found, history=history)
+    state = state if state in DEALS else ""
+    bought = panel.panel(database, visitor.shop_id, person_id, state=state, store=store, cursor=max(cursor, 0))
+    asked = {"state": state, "store": store, "cursor": max(cursor, 0)}
+    values: dict[str, Any] = {"why": found, "history": history, "bought": bought, "asked": asked}
+    return render.page(request, visitor, "person.html", section="contacts", **values)
 
 
 def _everybody(

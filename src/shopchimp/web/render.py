@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
-from babel.numbers import format_decimal
+from babel.numbers import format_currency, format_decimal
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -18,6 +19,7 @@ from markupsafe import Markup
 from shopchimp.db import shops
 from shopchimp.domain.causes import cause
 from shopchimp.services import activity, preview, progress, words
+from shopchimp.services.commerce import words as commerce_words
 from shopchimp.web import assets, deps
 from shopchimp.web.deps import Visitor
 
@@ -82,6 +84,20 @@ def when(context: Context, value: datetime | None) -> Markup | str:
     else:
         shown = format_datetime(local, "d MMM y, HH:mm", locale=LOCALE)
     return _time(value, local, shown)
+
+
+@pass_context
+def stamp(context: Context, value: datetime | None) -> Markup | str:
+    """Date and time in the shop's zone, however fresh it is."""
+    if value is None:
+        return "–"
+    local = value.astimezone(context["zone"])
+    return _time(value, local, format_datetime(local, "d MMM y, HH:mm", locale=LOCALE))
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """€1,234.50, ¥1,234: with the currency's own decimals."""
+    return format_currency(amount, currency, locale=LOCALE) if currency else number(float(amount))
 
 
 def moment(value: object) -> datetime | None:
@@ -165,6 +181,8 @@ def _environment() -> Environment:
     made.filters.update(rule_text=words.rule_text, cause=cause, spoken=progress.spoken)
     made.filters.update(what=activity.what, before_after=activity.before_after, told_by=words.told_by, moment=moment)
     made.filters.update(reason=activity.reason, why=preview.why)
+    made.filters.update(stamp=stamp, money=money)
+    made.globals.update(commerce_words=commerce_words)
     made.globals.update(asset=assets.address, words=words, now=lambda: datetime.now(UTC))
     return made
 

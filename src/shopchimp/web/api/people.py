@@ -10,8 +10,9 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request
 from shopchimp.db.activities import Filter
 from shopchimp.db.people import Person
 from shopchimp.services import activity, people, words
+from shopchimp.services.commerce import panel
 from shopchimp.web import deps
-from shopchimp.web.api import models
+from shopchimp.web.api import commerce_models, models
 from shopchimp.web.api.activity import answer as line_answer
 from shopchimp.web.deps import ApiVisitor
 
@@ -65,6 +66,27 @@ def history(
         raise HTTPException(404)
     found = activity.log(database, visitor.shop_id, Filter(person_id=person_id), cursor=cursor, limit=limit)
     return models.ActivityLog(activities=[line_answer(line) for line in found.lines], next_cursor=found.next_cursor)
+
+
+@router.get("/{person_id}/commerce", operation_id="getPersonCommerce")
+def commerce(
+    request: Request,
+    visitor: ApiVisitor,
+    person_id: PersonId,
+    *,
+    state: commerce_models.DealState | None = None,
+    store: Annotated[str, Query(max_length=255, description="The domain of a store")] = "",
+    cursor: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> commerce_models.Commerce:
+    """What this person bought and left in carts, newest first, with the totals per currency."""
+    database = deps.database(request)
+    found = panel.panel(
+        database, visitor.shop_id, person_id, state=state or "", store=store, cursor=cursor, limit=limit
+    )
+    if found is None:
+        raise HTTPException(404)
+    return commerce_models.Commerce.model_validate(found)
 
 
 def _answer(found: Person) -> models.Person:
