@@ -2,7 +2,6 @@
 
 import json
 import tracemalloc
-from itertools import pairwise
 
 import pytest
 from graphql import parse, print_ast
@@ -77,9 +76,10 @@ def test_children_follow_their_parent_with_its_id():
     children = [line for line in lines if "__parentId" in line]
     assert (len(parents), len(lines)) == (30, int(shown["objectCount"]))
     assert len(children) == sum(customer.address is not None for customer in api.shop.customers)
-    for before, line in pairwise(lines):
-        if "__parentId" in line:
-            assert line == {"city": line["city"], "__parentId": before["id"]}
+    assert lines == [*parents, *children]
+    for line in children:
+        assert line == {"city": line["city"], "__parentId": line["__parentId"]}
+    assert {line["__parentId"] for line in children} <= {line["id"] for line in parents}
 
 
 @pytest.mark.parametrize(

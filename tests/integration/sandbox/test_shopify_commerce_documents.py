@@ -14,7 +14,7 @@ from shopchimp.sandbox.shopify import engine
 from shopchimp.sandbox.shopify.opening import Opening, open_commerce
 
 ORDER, PRODUCT = "gid://shopify/Order/", "gid://shopify/Product/"
-RUN = "mutation($q: String!) { bulkOperationRunQuery(query: $q) { bulkOperation { id } userErrors { message } } }"
+RUN = "mutation($q: String!, $g: Boolean! = false) { bulkOperationRunQuery(query: $q, groupObjects: $g) { bulkOperation { id } userErrors { message } } }"
 DONE = "query($id: ID!) { bulkOperation(id: $id) { status objectCount rootObjectCount url } }"
 SHIP = ("read_customers", "read_orders", "read_products", "read_discounts", "read_all_orders")
 DOCUMENTS: dict[str, dict[str, Any]] = {
@@ -39,8 +39,8 @@ def opened(people: int = 8, scopes: tuple[str, ...] = SHIP, **wanted: Any) -> Ap
     return api
 
 
-def bulk(api: Api, text: str) -> list[dict[str, Any]]:
-    started = api(RUN, q=text)
+def bulk(api: Api, text: str, *, grouped: bool = False) -> list[dict[str, Any]]:
+    started = api(RUN, q=text, g=grouped)
     assert started["userErrors"] == []
     api.clock.at += 1
     done = api(DONE, id=started["bulkOperation"]["id"])
@@ -166,6 +166,34 @@ def test_bulk_orders_hold_their_lines():
 def test_bulk_products_hold_their_variants_even_more_than_a_page():
     rows = bulk(opened(), _documents()["BulkProducts"])
     assert sum(row.get("__parentId") == f"{PRODUCT}9100000000011" for row in rows) == 120
+
+
+def test_children_stand_by_their_parents_where_that_is_asked_for():
+    """`groupObjects`; without it a whole level comes before the next (shopify.md section 5)."""
+    text = """{ products { edges { node { id media { edges { node { id } } }
+        variants { edges { node { id media { edges { node { id } } } } } } } } } }"""
+    plain, grouped = bulk(opened(), text), bulk(opened(), text, grouped=True)
+    assert sorted(map(json.dumps, plain)) == sorted(map(json.dumps, grouped))
+    assert plain != grouped
+    roots = [row for row in plain if "__parentId" not in row]
+    assert plain[: len(roots)] == roots
+    seen: set[str] = set()
+    for row in plain:
+        assert row.get("__parentId") in seen or "__parentId" not in row
+        seen.add(row["id"])
+    family: set[str] = set()
+    for row in grouped:
+        if "__parentId" not in row:
+            family.clear()
+        assert row.get("__parentId") in family or "__parentId" not in row
+        family.add(row["id"])
+
+
+def test_bulk_orders_may_ask_for_lists_with_arguments():
+    text = "{ orders { edges { node { id fulfillments(first: 50) { trackingInfo(first: 1) { number url } } } } } }"
+    parcels = [each for row in bulk(opened(), text) for each in row["fulfillments"]]
+    assert parcels
+    assert all(each["trackingInfo"][0]["url"].endswith(each["trackingInfo"][0]["number"]) for each in parcels)
 
 
 def test_bulk_discounts_hold_the_codes_below_their_types():

@@ -29,6 +29,7 @@ class BulkOperation:
     rows: Callable[[], Iterator[Any]]
     count: Callable[[], int]
     created: float
+    grouped: bool = False
     status: str = "CREATED"
     completed: float | None = None
     roots: int = 0
@@ -52,7 +53,7 @@ class BulkOperation:
     def lines(self) -> Iterator[bytes]:
         """Pieces of the JSONL file, each of some hundred lines."""
         size = 0
-        lines = self.plan.lines(self.rows())
+        lines = self.plan.lines(self.rows, grouped=self.grouped)
         while piece := b"".join(islice(lines, LINES_A_PIECE)):
             size += len(piece)
             yield piece
@@ -95,7 +96,7 @@ class BulkOperations:
     by_key: dict[str, BulkOperation] = field(default_factory=dict)
     last: int = 4_000_000_000_000
 
-    def run_query(self, query: str, sources: "Sources", base_url: str) -> dict[str, Any]:
+    def run_query(self, query: str, sources: "Sources", base_url: str, *, grouped: bool = False) -> dict[str, Any]:
         try:
             plan = plan_query(query)
             source = sources(plan)
@@ -106,7 +107,7 @@ class BulkOperations:
             message = f"A bulk query operation for this app and shop is already in progress: {running[0].gid}."
             return _refused(message, "OPERATION_IN_PROGRESS")
         self.last += 1
-        operation = BulkOperation(self.last, query, plan, *source, self.clock())
+        operation = BulkOperation(self.last, query, plan, *source, self.clock(), grouped)
         operation.key = f"bulk-{self.last}-{hashlib.sha256(f'{self.seed}:{self.last}'.encode()).hexdigest()[:24]}"
         self.by_number[self.last] = self.by_key[operation.key] = operation
         return {"bulkOperation": operation.shown(base_url), "userErrors": []}

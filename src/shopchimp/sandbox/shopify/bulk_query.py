@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -24,9 +25,9 @@ from shopchimp.sandbox.shopify.projection import (
     Fragments,
     NotCompilable,
     Project,
-    compile_value,
     getter,
     grouped_fields,
+    read_field,
     selections_of,
 )
 from shopchimp.sandbox.shopify.schema import Document, document, is_connection, is_list, object_type, root_type, schema
@@ -43,6 +44,9 @@ class BulkQueryError(Exception):
         self.message = message
 
 
+Owned = tuple[str | None, Any]  # the id of an object's parent, and the object
+
+
 @dataclass(slots=True)
 class Connection:
     """One connection of the query: what its nodes show, and the connections inside them."""
@@ -56,6 +60,7 @@ class Connection:
         return sum(1 + sum(child.count(read(row)) for read, child in self.children) for row in rows)
 
     def lines(self, rows: Iterable[Any], parent: str | None = None) -> Iterator[bytes]:
+        """Each object with all below it right after it: what `groupObjects` asks for."""
         for row in rows:
             shown = self.show(row)
             if parent is not None:
@@ -64,6 +69,20 @@ class Connection:
             for read, child in self.children:
                 yield from child.lines(read(row), shown["id"])
 
+    def own_lines(self, owned: Iterable[Owned]) -> Iterator[bytes]:
+        """The objects of this level alone."""
+        for parent, row in owned:
+            shown = self.show(row)
+            if parent is not None:
+                shown["__parentId"] = parent
+            yield orjson.dumps(shown, option=orjson.OPT_APPEND_NEWLINE)
+
+    def below(self, owned: Callable[[], Iterator[Owned]]) -> Iterator[bytes]:
+        """One level after the other; `owned` gives this one's objects, as often as it is asked."""
+        yield from self.own_lines(owned())
+        for read, child in self.children:
+            yield from child.below(partial(_children_of, owned, read))
+
 
 @dataclass(frozen=True, slots=True)
 class BulkPlan:
@@ -71,8 +90,20 @@ class BulkPlan:
     arguments: Mapping[str, Any]
     root: Connection
 
-    def lines(self, rows: Iterable[Any]) -> Iterator[bytes]:
-        return self.root.lines(rows)
+    def lines(self, rows: Callable[[], Iterable[Any]], *, grouped: bool) -> Iterator[bytes]:
+        """Ungrouped, as they come unless asked for, children only follow all of their parent's level."""
+        if grouped or not self.root.children:
+            return self.root.lines(rows())
+        return self.root.below(lambda: ((None, row) for row in rows()))
+
+
+def _children_of(owned: Callable[[], Iterator[Owned]], read: Callable[[Any], Any]) -> Iterator[Owned]:
+    return ((gid_of(row), child) for _, row in owned() for child in read(row))
+
+
+def gid_of(row: Any) -> str:
+    gid: str = row["id"] if isinstance(row, Mapping) else row.gid
+    return gid
 
 
 def plan_query(text: str) -> BulkPlan:
@@ -232,17 +263,8 @@ def _node_of(
 
 
 def _shown(type_: GraphQLObjectType, groups: Mapping[str, list[FieldNode]], fragments: Fragments) -> Project:
-    items = tuple((key, _read(type_, nodes, fragments)) for key, nodes in groups.items())
+    items = tuple((key, read_field(schema(), type_, nodes, fragments)) for key, nodes in groups.items())
     return lambda row: {key: read(row) for key, read in items}
-
-
-def _read(type_: GraphQLObjectType, nodes: list[FieldNode], fragments: Fragments) -> Project:
-    name = nodes[0].name.value
-    if name == "__typename":
-        return lambda _: type_.name
-    get = getter(type_, name)
-    complete = compile_value(schema(), type_.fields[name].type, selections_of(nodes), fragments)
-    return get if complete is None else lambda row: complete(get(row))
 
 
 def _refuse_connections_in_lists(

@@ -73,13 +73,16 @@ def compile_object(
     schema: GraphQLSchema, type_: GraphQLObjectType, selections: list[SelectionSetNode], fragments: Fragments
 ) -> Project:
     items = tuple(
-        (key, _read(schema, type_, nodes, fragments))
+        (key, read_field(schema, type_, nodes, fragments))
         for key, nodes in grouped_fields(schema, type_, selections, fragments).items()
     )
     return lambda each: {key: read(each) for key, read in items}
 
 
-def _read(schema: GraphQLSchema, type_: GraphQLObjectType, nodes: list[FieldNode], fragments: Fragments) -> Project:
+def read_field(
+    schema: GraphQLSchema, type_: GraphQLObjectType, nodes: list[FieldNode], fragments: Fragments
+) -> Project:
+    """What one field of an object shows."""
     name = nodes[0].name.value
     if name == "__typename":
         return lambda _: type_.name

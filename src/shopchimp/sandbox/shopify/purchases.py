@@ -17,6 +17,7 @@ from shopchimp.sandbox.shopify.sales import (
     FIRST_ORDER,
     RATES,
     Discounted,
+    Fulfilment,
     Line,
     Order,
     Refund,
@@ -174,7 +175,7 @@ def _oddity(commerce: Commerce, order: Order, step: int, dice: Random) -> None:
         case 4:
             order.currency, order.financial = dice.choice(sorted(RATES)), "PENDING"
         case 5:
-            order.lines[0].shipped, order.shipped = order.lines[0].quantity, "PARTIALLY_FULFILLED"
+            _ship(commerce, order, order.lines[0])
         case 6:
             order.lines[0].variant = _gone(commerce)
             order.lines[0].title = "Discontinued"
@@ -195,6 +196,13 @@ def _refund(commerce: Commerce, order: Order, line: Line) -> None:
     line.current -= 1
     order.refunds, order.updated = [refund], at
     order.financial = "REFUNDED" if refund.amount >= order.total else "PARTIALLY_REFUNDED"
+
+
+def _ship(commerce: Commerce, order: Order, line: Line) -> None:
+    at, number = order.created + DAY // 2, commerce.next_number("fulfilment", 4_100_000_000_000)
+    url = f"https://parcels.example.com/{number}"
+    order.fulfilments = [Fulfilment(number, order, at, at, "Parcel Co", str(number), url, [(line, line.quantity)])]
+    line.shipped, order.shipped, order.updated = line.quantity, "PARTIALLY_FULFILLED", at
 
 
 def _gone(commerce: Commerce) -> Variant:

@@ -201,7 +201,10 @@ def _bulk_operations(call: Call, args: Arguments) -> Connection:
 
 @mutation("bulkOperationRunQuery")
 def _run_bulk_query(call: Call, args: Arguments) -> Any:
-    return call.shop.bulk.run_query(args["query"], lambda plan: _bulk_source(call, plan), call.base_url)
+    grouped = bool(args.get("groupObjects"))
+    return call.shop.bulk.run_query(
+        args["query"], lambda plan: _bulk_source(call, plan), call.base_url, grouped=grouped
+    )
 
 
 @mutation("bulkOperationCancel")
