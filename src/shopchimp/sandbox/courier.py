@@ -199,7 +199,8 @@ class Courier:
             self._loop.call_soon_threadsafe(self._empty_inbox)
 
     def _start(self) -> None:
-        make_loop = uvicorn.Config("", loop="auto").get_loop_factory() or asyncio.new_event_loop
+        config = uvicorn.Config("", loop="auto", log_config=None, access_log=False)  # or else both servers begin to log
+        make_loop = config.get_loop_factory() or asyncio.new_event_loop
         self._loop = make_loop()
         self._thread = threading.Thread(target=self._run, args=(self._loop,), name="courier", daemon=True)
         self._thread.start()
