@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=10, validation_alias=_named("SHOPCHIMP_MAILCHIMP_CONNECTIONS"))
     ] = 8
     download_hosts: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_DOWNLOAD_HOSTS"))] = (
-        "storage.googleapis.com"
+        "storage.googleapis.com,mailchimp-api-batch.s3.amazonaws.com"
     )
     app_bridge_url: Annotated[str, Field(validation_alias=_named("SHOPCHIMP_APP_BRIDGE_URL"))] = (
         "https://cdn.shopify.com/shopifycloud/app-bridge.js"
@@ -152,10 +152,12 @@ class Settings(BaseSettings):
 
     @property
     def allowed_download_hosts(self) -> frozenset[str]:
-        """Hosts a bulk operation's result may be fetched from: Shopify's storage, or the simulator itself."""
+        """Hosts that results of bulk operations and batches may be fetched from: storages, or the simulators."""
         hosts = {host.strip().lower() for host in self.download_hosts.split(",") if host.strip()}
         simulator = urlsplit(self.shopify_url).hostname or ""
         if "{shop}" not in simulator and not simulator.startswith("%7b"):
+            hosts.add(simulator)
+        if simulator := urlsplit(self.mailchimp_api_url).hostname or "":
             hosts.add(simulator)
         return frozenset(hosts)
 

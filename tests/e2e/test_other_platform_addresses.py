@@ -132,5 +132,9 @@ def test_an_address_that_only_the_simulator_names_is_not_followed(database_url: 
     """Results of bulk operations come from the simulator's own host, or one the operator lists."""
     with sandbox("--people", "5") as given:
         env = settings(given, database_url, "http://127.0.0.1:8000")
-        assert Settings(**env, _env_file=None).allowed_download_hosts == {"127.0.0.1", "storage.googleapis.com"}
+        assert Settings(**env, _env_file=None).allowed_download_hosts == {
+            "127.0.0.1",
+            "storage.googleapis.com",
+            "mailchimp-api-batch.s3.amazonaws.com",
+        }
         assert httpx.URL(given.shopify).host == "127.0.0.1"

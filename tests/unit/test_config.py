@@ -16,6 +16,7 @@ from shopchimp.db.crypto import EXAMPLE_KEY
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary0de8b7"
+STORAGES = {"storage.googleapis.com", "mailchimp-api-batch.s3.amazonaws.com"}
 GOOD = {
     "DATABASE_URL": "postgresql://someone:secret@db.internal:5432/shopchimp",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
@@ -58,13 +59,15 @@ def test_good_settings_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.sqlalchemy_url == "postgresql+psycopg://someone:secret@db.internal:5432/shopchimp"
     assert settings.shopify_app().shop_url("a.myshopify.com") == "https://a.myshopify.com"
     assert settings.mailchimp_app().redirect_uri == "https://sync.shop.test/auth/mailchimp/callback"
-    assert settings.allowed_download_hosts == {"storage.googleapis.com"}
+    assert settings.allowed_download_hosts == STORAGES
 
 
 def test_a_simulators_host_may_be_downloaded_from(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = loaded(monkeypatch, SHOPCHIMP_SHOPIFY_URL="http://127.0.0.1:9001/{shop}/")
-    assert settings.allowed_download_hosts == {"storage.googleapis.com", "127.0.0.1"}
+    assert settings.allowed_download_hosts == {*STORAGES, "127.0.0.1"}
     assert settings.shopify_app().shop_url("a.myshopify.com") == "http://127.0.0.1:9001/a.myshopify.com"
+    settings = loaded(monkeypatch, SHOPCHIMP_MAILCHIMP_API_URL="http://127.0.0.2:9002")
+    assert "127.0.0.2" in settings.allowed_download_hosts
 
 
 def test_no_secret_is_in_the_text_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ simultaneous connections and announces itself as 429, or as a bare 403 from the 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import threading
 from collections import Counter
@@ -118,6 +119,25 @@ class MailchimpClient:
         """DELETE `path`, without a body."""
         self._send("DELETE", path, route)
 
+    def download(self, url: str, *, allowed_hosts: frozenset[str]) -> httpx.Response:
+        """Open the results of a batch for streaming, without our token and only from a known host.
+
+        The caller closes the response. https://mailchimp.com/developer/marketing/guides/run-async-requests-batch-endpoint/
+        """
+        target = _checked(url, allowed_hosts)
+        with self._lock:
+            self.calls["download"] += 1
+        headers = {"Accept-Encoding": "identity"}  # it is packed already
+        request = self._http.build_request("GET", target, headers=headers, timeout=BULK)
+        try:
+            answer = self._http.send(request, stream=True, follow_redirects=False)
+        except httpx.HTTPError as error:
+            raise Unavailable(PLATFORM, "mc_unreachable", type(error).__name__) from None
+        if answer.status_code != 200:
+            answer.close()
+            raise Unavailable(PLATFORM, "mc_unreachable", f"HTTP {answer.status_code} for the results of a batch")
+        return answer
+
     def _send(
         self,
         method: str,
@@ -140,6 +160,26 @@ class MailchimpClient:
                 PLATFORM, "mc_unreachable", type(error).__name__
             ) from None  # the cause holds the request with its token
         return _read(answer, method, route)
+
+
+def _checked(url: str, allowed_hosts: frozenset[str]) -> httpx.URL:
+    """The address, if it is one of a host on the list: over https, or on this machine (a simulator)."""
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise Rejected(PLATFORM, "mc_unknown_host", "an address of results that is none") from None
+    known = target.host in allowed_hosts and not target.userinfo
+    if not known or (target.scheme != "https" and not _is_here(target.host)):
+        raise Rejected(PLATFORM, "mc_unknown_host", "an address of results on a host that is not on the list")
+    return target
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine: there a simulator may speak plain HTTP."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _read(answer: httpx.Response, method: str, route: str) -> dict[str, Any]:

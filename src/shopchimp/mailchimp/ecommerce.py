@@ -90,23 +90,15 @@ def get_store(client: MailchimpClient, store_id: str) -> MailchimpStore | None:
 
 
 def make_store(
-    client: MailchimpClient,
-    store_id: str,
-    list_id: str,
-    *,
-    name: str,
-    currency_code: str,
-    syncing: bool = True,
-    **more: Any,
+    client: MailchimpClient, store_id: str, list_id: str, *, name: str, currency_code: str, **more: Any
 ) -> MailchimpStore:
-    """Make the store for an audience (for ever); its automations are held while `syncing`.
+    """Make the store for an audience (for ever), its automations held until `change_store(is_syncing=False)`.
 
     `more`: domain, platform, email_address, primary_locale, timezone, money_format, phone, address. Raises Rejected
     with `mc_exists` where there is one of this id, `mc_store_domain_taken` where another has the domain.
     """
-    body: dict[str, Any] = {"id": store_id, "list_id": list_id, "name": name, "currency_code": currency_code, **more}
-    body["is_syncing"] = syncing
-    return _store(client.send("POST", "/ecommerce/stores", "/ecommerce/stores", body=body))
+    body = {"id": store_id, "list_id": list_id, "name": name, "currency_code": currency_code, "is_syncing": True}
+    return _store(client.send("POST", "/ecommerce/stores", "/ecommerce/stores", body={**body, **more}))
 
 
 def change_store(client: MailchimpClient, store_id: str, **changes: Any) -> MailchimpStore:
