@@ -37,6 +37,8 @@ def standalone_runtime(postgres_url: str) -> Iterator[Runtime]:
 @pytest.fixture(autouse=True)
 def _empty(embedded_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     house.empty(embedded_runtime.database)
+    house.ANSWERS.clear()
+    house.ASKED.clear()
     for module in house.WAKERS:
         monkeypatch.setattr(f"shopchimp.web.{module}.wake", lambda: None)
 
@@ -86,7 +88,10 @@ def local(apps: dict) -> Callable[..., TestClient]:
 
 
 def _mailchimp(request: httpx.Request) -> httpx.Response:
-    """The one thing these tests ask of Mailchimp: its audiences."""
+    """What these tests ask of Mailchimp: its audiences, and what a test has an answer for."""
+    house.ASKED.append((request.method, request.url.path, request.content))
+    if answer := house.ANSWERS.get((request.method, request.url.path)):
+        return httpx.Response(answer[0], json=answer[1])
     if request.url.path == "/3.0/lists":
         stats = {"member_count": 11902, "total_contacts": 12480}
         lists = [{"id": "aud1", "name": "Newsletter", "stats": stats, "double_optin": False}]

@@ -34,6 +34,8 @@ BRIDGE = "https://cdn.shopify.com/shopifycloud/app-bridge.js"
 WAKERS = ("previews", "syncs", "live", "failed", "held", "drift", "settings_fields", "settings_tags", "settings_sms")
 WAKERS += tuple(f"api.{name}" for name in ("previews", "sync_runs", "live", "stopped", "audits", "doors"))
 KEYS = base64.b64encode(bytes(range(32))).decode()
+ANSWERS: dict[tuple[str, str], tuple[int, Any]] = {}  # what Mailchimp answers beside its audiences
+ASKED: list[tuple[str, str, bytes]] = []
 T0 = datetime(2026, 5, 3, 10, 4, tzinfo=UTC)
 
 

@@ -140,6 +140,11 @@ def finish(
     return list(row.nudged)
 
 
+def forget_all(tx: Connection, shop_id: int) -> None:
+    """Another store or account at Mailchimp: no run goes on, and none says anything about it."""
+    tx.execute(text("delete from promo_runs where shop_id = :shop"), {"shop": shop_id})
+
+
 def hindered(tx: Connection, run: PromoRun, token: UUID, trouble: dict[str, Any]) -> None:
     """Something stands in the way for a while: pages show it. The run is free for its next try."""
     query = text(

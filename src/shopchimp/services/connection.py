@@ -13,6 +13,8 @@ from shopchimp.db.session import Database
 from shopchimp.mailchimp import audiences, oauth
 from shopchimp.mailchimp.audiences import Audience
 from shopchimp.services import going_live, hooks, sync_runs
+from shopchimp.services.commerce import leaving
+from shopchimp.services.commerce.leaving import Left
 from shopchimp.services.gateways import Gateways
 
 log = structlog.get_logger()
@@ -41,6 +43,7 @@ class ConnectionStatus:
     audience_id: str | None
     audience_name: str | None
     double_optin: bool
+    store_id: str | None = None
 
 
 def status(database: Database, shop_id: int) -> ConnectionStatus | None:
@@ -59,6 +62,7 @@ def status(database: Database, shop_id: int) -> ConnectionStatus | None:
         audience_id=row.audience_id,
         audience_name=row.audience_name,
         double_optin=row.double_optin,
+        store_id=row.store_id,
     )
 
 
@@ -89,11 +93,16 @@ def finish(gateways: Gateways, domain: str, code: str) -> None:
     if account.role.lower() not in ROLES_THAT_MAY:
         raise ConnectRefused("mc_role_too_low", f"This Mailchimp user is a {account.role}. Ask an Admin to connect.")
     with gateways.database.transaction() as tx:
+        before = connections.get(tx, shop.id)
+    if before is not None and before.account_id != account.account_id:
+        leaving.let_go(gateways, shop.id)  # by the old token: the new one can't reach that account
+    with gateways.database.transaction() as tx:
         shops.lock(tx, shop.id)
         before = connections.get(tx, shop.id)
         if before is not None and before.account_id != account.account_id:
             sync_runs.stop_all(tx, shop.id)  # another account: what was planned for the old one is void
             going_live.close_lanes(tx, shop.id)
+            leaving.forget(tx, shop.id)
         connections.connect(
             tx,
             shop.id,
@@ -114,14 +123,19 @@ def all_audiences(gateways: Gateways, shop_id: int) -> list[Audience]:
     return audiences.all_audiences(gateways.mailchimp(shop_id))
 
 
-def choose_audience(gateways: Gateways, shop_id: int, audience_id: str) -> Audience:
-    """Sync this shop with one audience (S5). Once people were synced, another audience needs a disconnect first."""
+def choose_audience(gateways: Gateways, shop_id: int, audience_id: str, *, delete_store: bool = False) -> Audience:
+    """Sync this shop with one audience (S5). Once people were synced, another audience needs a disconnect first.
+
+    The store at Mailchimp belongs to its audience for ever: that of another one stays as it is, or is deleted.
+    """
     with gateways.database.transaction() as tx:
-        _may_choose(tx, shop_id, audience_id)
+        current = _may_choose(tx, shop_id, audience_id)
     offered = {audience.id: audience for audience in all_audiences(gateways, shop_id)}
     if audience_id not in offered:
         raise ConnectRefused("mc_audience_gone", "This Mailchimp account has no such audience.")
     chosen = offered[audience_id]
+    if current != chosen.id:
+        leaving.leave(gateways, shop_id, delete=delete_store)
     with gateways.database.transaction() as tx:
         shops.lock(tx, shop_id)
         before = _may_choose(tx, shop_id, audience_id)  # asked again: a sync may have been started meanwhile
@@ -132,6 +146,7 @@ def choose_audience(gateways: Gateways, shop_id: int, audience_id: str) -> Audie
             sync_runs.stop_all(tx, shop_id)  # previews of the audience that was chosen before
             going_live.close_lanes(tx, shop_id)
             looks.forget_audience(tx, shop_id)
+            leaving.forget(tx, shop_id)
             notes.add(tx, shop_id, kind="connection", detail={"audience": chosen.name})
     return chosen
 
@@ -150,10 +165,11 @@ def _may_choose(tx: Connection, shop_id: int, audience_id: str) -> str | None:
     return before
 
 
-def disconnect(gateways: Gateways, shop_id: int, *, confirm_name: str) -> list[str]:
+def disconnect(gateways: Gateways, shop_id: int, *, confirm_name: str, delete_store: bool = False) -> list[str]:
     """Stop all syncing and forget the account. Contacts and customers stay where they are (S85 to S88).
 
-    Gives back, in words, what was removed. The audience's name has to be typed to confirm.
+    The store's orders, products and carts stay at Mailchimp, or are deleted there (S86). Gives back, in words, what was
+    removed. The audience's name has to be typed to confirm. Raises Unavailable where the store couldn't be deleted now.
     """
     with gateways.database.transaction() as tx:
         row = connections.get(tx, shop_id)
@@ -161,13 +177,25 @@ def disconnect(gateways: Gateways, shop_id: int, *, confirm_name: str) -> list[s
         raise ConnectRefused("not_connected", "No Mailchimp account is connected.")
     if confirm_name.strip() != (row.audience_name or row.account_name):
         raise ConnectRefused("not_confirmed", f"Type {row.audience_name or row.account_name} to confirm.")
+    with gateways.database.transaction() as tx:
+        shops.lock(tx, shop_id)
+        sync_runs.stop_all(tx, shop_id)  # else it would write into the store that is being left
+    left = leaving.leave(gateways, shop_id, delete=delete_store)
     hooks.unregister(gateways, shop_id)  # as far as they can still be reached
     removed = ["the Mailchimp access key", "the webhooks", "the plan and the readings of every sync"]
+    removed += _REMOVED_STORE.get(left, []) if delete_store else []
     with gateways.database.transaction() as tx:
         shops.lock(tx, shop_id)
         connections.remove(tx, shop_id)
         sync_runs.stop_all(tx, shop_id)
         going_live.close_lanes(tx, shop_id)
         run_tables.forget_all(tx, shop_id)
-        notes.add(tx, shop_id, kind="connection", detail={"connected": False, "removed": removed})
+        leaving.forget(tx, shop_id)
+        notes.add(tx, shop_id, kind="connection", detail={"connected": False, "removed": removed, "store": left.value})
     return removed
+
+
+_REMOVED_STORE = {
+    Left.DELETED: ["this store's orders, products, carts and promo codes in Mailchimp"],
+    Left.UNREACHED: ["nothing of this store in Mailchimp, since access had ended: delete it there under Integrations"],
+}

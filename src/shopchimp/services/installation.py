@@ -14,6 +14,7 @@ import structlog
 from shopchimp.db import notes, oauth_states, shops
 from shopchimp.domain.errors import PlatformError, Unauthorized
 from shopchimp.services import going_live, sync_runs, tokens
+from shopchimp.services.commerce import leaving
 from shopchimp.services.gateways import Gateways
 from shopchimp.shopify import documents, oauth, session_tokens
 from shopchimp.shopify.domains import shop_domain
@@ -115,10 +116,14 @@ def _learn(gateways: Gateways, shop_id: int) -> None:
 
 
 def uninstalled(gateways: Gateways, shop_id: int) -> None:
-    """The app left the shop: sync stops and the tokens go; contacts, customers and our log stay (S85, S87, S88)."""
+    """The app left the shop: sync stops and the tokens go; contacts, customers and our log stay (S85, S87, S88).
+
+    The store's data stays at Mailchimp too, as nobody could be asked (S86); its automations aren't held any more.
+    """
     with gateways.database.transaction() as tx:
         shops.lock(tx, shop_id)
         shops.mark_uninstalled(tx, shop_id)
         sync_runs.stop_all(tx, shop_id)
         going_live.close_lanes(tx, shop_id)
         notes.add(tx, shop_id, kind="connection", detail={"installed": False})
+    leaving.let_go(gateways, shop_id)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from shopchimp.domain.causes import Cause, cause
+from shopchimp.domain.errors import PlatformError
 from shopchimp.services import connection, settings
 from shopchimp.services.connection import ConnectRefused
 from shopchimp.services.settings import InvalidSettings, ShopSettings
@@ -73,14 +75,25 @@ def ask_disconnect(request: Request, visitor: PageVisitor) -> Response:
 
 
 @router.post("/disconnect")
-def disconnect(request: Request, visitor: PageVisitor, confirm_name: Annotated[str, Form()] = "") -> Response:
-    """Disconnect, once the audience's name was typed."""
+def disconnect(
+    request: Request,
+    visitor: PageVisitor,
+    confirm_name: Annotated[str, Form()] = "",
+    store_data: Annotated[str, Form()] = "keep",
+) -> Response:
+    """Disconnect, once the audience's name was typed; the store's data in Mailchimp stays or goes, as chosen (S86)."""
+    typed = {"confirm_name": confirm_name, "store_data": store_data}
+    delete = store_data == "delete"
     try:
-        removed = connection.disconnect(deps.gateways(request), visitor.shop_id, confirm_name=confirm_name)
+        removed = connection.disconnect(
+            deps.gateways(request), visitor.shop_id, confirm_name=confirm_name, delete_store=delete
+        )
     except ConnectRefused as refused:
         status = 422 if refused.code == "not_confirmed" else 409
-        return _disconnect(request, visitor, error=refused.message, typed=confirm_name, status=status)
-    return render.page(request, visitor, "disconnected.html", section="settings", removed=removed)
+        return _disconnect(request, visitor, error=refused.message, typed=typed, status=status)
+    except PlatformError as away:
+        return _disconnect(request, visitor, away=cause(away.code), typed=typed, status=503)
+    return render.page(request, visitor, "disconnected.html", section="settings", removed=removed, kept=not delete)
 
 
 def chosen(request: Request, visitor: Visitor) -> ShopSettings:
@@ -89,11 +102,20 @@ def chosen(request: Request, visitor: Visitor) -> ShopSettings:
         return settings.get(tx, visitor.shop_id)
 
 
-def _disconnect(request: Request, visitor: Visitor, *, error: str = "", typed: str = "", status: int = 200) -> Response:
+def _disconnect(
+    request: Request,
+    visitor: Visitor,
+    *,
+    error: str = "",
+    away: Cause | None = None,
+    typed: dict[str, str] | None = None,
+    status: int = 200,
+) -> Response:
     current = connection.status(deps.database(request), visitor.shop_id)
     if current is None:
         return RedirectResponse("/settings", 303)
-    values = {"connection": current, "error": error, "typed": typed}
+    typed = typed or {"confirm_name": "", "store_data": "keep"}
+    values: dict[str, Any] = {"connection": current, "error": error, "away": away, "typed": typed}
     return render.page(request, visitor, "disconnect.html", status=status, section="settings", **values)
 
 

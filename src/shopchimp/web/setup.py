@@ -50,12 +50,18 @@ def audience(request: Request, visitor: PageVisitor) -> Response:
 
 
 @router.post("/audience")
-def choose_audience(request: Request, visitor: PageVisitor, audience_id: Annotated[str, Form()] = "") -> Response:
-    """Keep the chosen audience and go on."""
+def choose_audience(
+    request: Request,
+    visitor: PageVisitor,
+    audience_id: Annotated[str, Form()] = "",
+    store_data: Annotated[str, Form()] = "keep",
+) -> Response:
+    """Keep the chosen audience and go on. The store of another one before stays in Mailchimp, or is deleted there."""
     if not audience_id:
         return _audience(request, visitor, error="Choose one audience.", status=422)
+    gateways, delete = deps.gateways(request), store_data == "delete"
     try:
-        connection.choose_audience(deps.gateways(request), visitor.shop_id, audience_id)
+        connection.choose_audience(gateways, visitor.shop_id, audience_id, delete_store=delete)
     except ConnectRefused as refused:
         return _audience(request, visitor, error=refused.message, status=409)
     return RedirectResponse("/setup/options", 303)
@@ -70,7 +76,7 @@ def _audience(request: Request, visitor: Visitor, *, error: str = "", status: in
         audiences = connection.all_audiences(deps.gateways(request), visitor.shop_id)
     except PlatformError as problem:
         trouble = cause(problem.code)
-    values = {"audiences": audiences, "chosen": current.audience_id, "trouble": trouble, "error": error}
+    values = {"audiences": audiences, "current": current, "trouble": trouble, "error": error}
     return render.page(request, visitor, "setup_audience.html", status=status, section="setup", **values)
 
 

@@ -52,6 +52,7 @@ class Mailchimp(Answer):
     audience_id: str | None
     audience_name: str | None
     double_optin: bool
+    store_id: Annotated[str | None, Field(description="This store in Mailchimp's e-commerce data")]
 
 
 class RunSummary(Answer):
@@ -90,8 +91,15 @@ class Audiences(Answer):
     audiences: list[Audience]
 
 
+StoreData = Annotated[
+    Literal["keep", "delete"],
+    Field(description="The store's orders, products, carts and promo codes in Mailchimp; deleting empties its reports"),
+]
+
+
 class ChooseAudience(Asked):
     audience_id: Annotated[str, Field(min_length=1, max_length=64)]
+    store_data: StoreData = "keep"
 
 
 class SmsSettings(Answer):
@@ -330,6 +338,7 @@ class Why(Answer):
 
 class Disconnect(Asked):
     confirm_audience_name: str
+    store_data: StoreData = "keep"
 
 
 class Disconnected(Answer):

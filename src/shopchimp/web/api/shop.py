@@ -44,7 +44,8 @@ def connect(request: Request, visitor: ApiVisitor) -> models.AuthorizeUrl:
 @router.put("/audience", operation_id="chooseAudience")
 def choose_audience(request: Request, visitor: ApiVisitor, asked: models.ChooseAudience) -> models.Audience:
     """Sync the shop with this audience."""
-    chosen = connection.choose_audience(deps.gateways(request), visitor.shop_id, asked.audience_id)
+    delete = asked.store_data == "delete"
+    chosen = connection.choose_audience(deps.gateways(request), visitor.shop_id, asked.audience_id, delete_store=delete)
     return models.Audience.model_validate(chosen)
 
 
@@ -65,9 +66,13 @@ def change_settings(request: Request, visitor: ApiVisitor, asked: models.ChangeS
 
 @router.post("/disconnect", operation_id="disconnect")
 def disconnect(request: Request, visitor: ApiVisitor, asked: models.Disconnect) -> models.Disconnected:
-    """Stop all syncing and forget the Mailchimp account. Contacts and customers stay where they are."""
-    name = asked.confirm_audience_name
-    removed = connection.disconnect(deps.gateways(request), visitor.shop_id, confirm_name=name)
+    """Stop all syncing and forget the Mailchimp account. Contacts and customers stay where they are.
+
+    With `store_data` "delete" the store's orders, products, carts and promo codes are deleted in Mailchimp: revenue
+    reports lose them and its e-commerce automations stop. With "keep" they stay as they are.
+    """
+    name, delete = asked.confirm_audience_name, asked.store_data == "delete"
+    removed = connection.disconnect(deps.gateways(request), visitor.shop_id, confirm_name=name, delete_store=delete)
     return models.Disconnected(removed=removed)
 
 
