@@ -1,9 +1,11 @@
 """Orders as shoppers and the merchant make, change and end them; the edits are listed in `commerce_editing.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shopchimp.sandbox.shopify import order_payloads as told
+from shopchimp.sandbox.shopify import product_payloads as products_told
 from shopchimp.sandbox.shopify.commerce import Commerce
 from shopchimp.sandbox.shopify.commerce_state import durable_order
 from shopchimp.sandbox.shopify.edit_values import Change, buyer, checkout_of, completed, moment_of, one_of, variant_of
@@ -66,6 +68,7 @@ def new_order(shop: "Shop", change: Change) -> Order:
     commerce.orders.add(order)
     _count(order, 1)
     _tell_order(commerce, order, "orders/create", *(("orders/paid",) if paid else ()))
+    _tell_stock(commerce, order.lines)
     if checkout is not None:
         completed(commerce, checkout)
     if customer is not None:
@@ -100,6 +103,7 @@ def edit_order(shop: "Shop", change: Change) -> Mapping[str, Any]:
         first=True,
     )
     commerce.tell("orders/updated", lambda: told.order(order))
+    _tell_stock(commerce, order.lines[before:])
     return durable_order(order)
 
 
@@ -111,6 +115,7 @@ def refund(shop: "Shop", change: Change) -> Mapping[str, Any]:
     shop.commerce.orders.touch(order)
     shop.commerce.tell("refunds/create", lambda: told.refund(refund), first=True)
     shop.commerce.tell("orders/updated", lambda: told.order(order))
+    _tell_stock(shop.commerce, [part.line for part in refund.lines if part.restock == "RETURN"])
     return durable_order(order)
 
 
@@ -159,6 +164,7 @@ def cancel(shop: "Shop", change: Change) -> Mapping[str, Any]:
     answer = _changed_order(shop, order, "orders/cancelled")
     if refund is not None:
         commerce.tell("refunds/create", lambda: told.refund(refund))
+        _tell_stock(commerce, [part.line for part in refund.lines if part.restock == "RETURN"])
     return answer
 
 
@@ -208,6 +214,18 @@ def _changed_order(shop: "Shop", order: Order, *topics: str) -> Mapping[str, Any
 def _tell_order(commerce: Commerce, order: Order, *topics: str) -> None:
     for position, topic in enumerate(topics):
         commerce.tell(topic, lambda: told.order(order), first=position == 0)
+
+
+def _tell_stock(commerce: Commerce, lines: Iterable[Line]) -> None:
+    """What is bought or comes back changes its product (Shopify: "updated, ordered, or variants are added ...")."""
+    counted = {line.product.number: line.product for line in lines if line.product and _tracked(line)}
+    for product in counted.values():
+        commerce.products.touch(product)
+        commerce.tell("products/update", partial(products_told.product, product))
+
+
+def _tracked(line: Line) -> bool:
+    return line.variant is not None and line.variant.tracked
 
 
 def _count(order: Order, sign: int) -> None:
