@@ -26,6 +26,7 @@ from shopchimp.jobs.sweep import Sweeper
 from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
 from shopchimp.services import audience, audit, backfills, hooks, live, polls, retention
+from shopchimp.services.commerce import live as commerce_live
 
 log = structlog.get_logger()
 
@@ -39,7 +40,7 @@ CHORES: dict[str, Doing] = {
     "tags_backfill": backfills.tags,
     "sms_backfill": backfills.sms,
 }
-LIVE: live_lanes.Works = {changes.LIVE: live.work}
+LIVE: live_lanes.Works = {changes.LIVE: live.work, changes.COMMERCE: commerce_live.work}
 ENDS_IN = 20.0  # seconds that work in hand gets when the process is asked to end
 
 

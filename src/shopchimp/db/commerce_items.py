@@ -169,6 +169,21 @@ def seen(tx: Connection, shop_id: int, kind: str, ids: Iterable[str], run_id: UU
     tx.execute(query, {"shop": shop_id, "kind": kind, "ids": list(ids), "run": run_id})
 
 
+def doubt(tx: Connection, shop_id: int, objects: Iterable[tuple[str, str]]) -> None:
+    """Mailchimp may have something else of these (kind, id) than we wrote last: no digest saves the next write."""
+    wanted = sorted(set(objects))
+    if not wanted:
+        return
+    query = text(
+        """
+        update commerce_items c set digest = null
+        from unnest(cast(:kinds as text[]), cast(:ids as text[])) as d (kind, id)
+        where c.shop_id = :shop and c.kind = d.kind and c.id = d.id and c.digest is not null
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "kinds": [each[0] for each in wanted], "ids": [each[1] for each in wanted]})
+
+
 def forget(tx: Connection, shop_id: int, kind: str, ids: Iterable[str]) -> None:
     """These objects are gone."""
     query = text("delete from commerce_items where shop_id = :shop and kind = :kind and id = any(:ids)")

@@ -11,7 +11,7 @@ import structlog
 
 from shopchimp.db import chores
 from shopchimp.db.chores import Chore
-from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Unauthorized
+from shopchimp.domain.errors import Gone, PlatformError, RateLimited, StoreGone, Unauthorized
 from shopchimp.jobs import verdicts
 from shopchimp.jobs.keeping import keeper
 from shopchimp.jobs.verdicts import DATABASE_AWAY
@@ -67,7 +67,7 @@ def _failed(runtime: Runtime, chore: Chore, error: PlatformError) -> None:
     log.warning("chore_failed", platform=error.platform, code=error.code)
     if isinstance(error, RateLimited):
         _again(runtime, chore, verdicts.throttle_wait(error), trouble, count=False)
-    elif isinstance(error, (Unauthorized, Gone)):
+    elif isinstance(error, (Unauthorized, Gone, StoreGone)):
         verdicts.ask_merchant(runtime.database, chore.shop_id, error)
         _again(runtime, chore, verdicts.wait_for_merchant(error), trouble, count=False)
     else:

@@ -16,7 +16,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from shopchimp.db import changes, connections, lanes, notes, shops, slots
 from shopchimp.db.changes import Claimed
 from shopchimp.db.session import Database
-from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
+from shopchimp.domain.errors import (
+    Gone,
+    PlatformError,
+    RateLimited,
+    Rejected,
+    StoreGone,
+    Unauthorized,
+    Unavailable,
+)
 from shopchimp.services.driving import LeaseEnded
 
 log = structlog.get_logger()
@@ -47,7 +55,7 @@ def ask_merchant(database: Database, shop_id: int, error: PlatformError) -> None
         connection = connections.get(tx, shop_id)
         if shop is None or connection is None:
             return
-        if error.code == lanes.STORE_GONE:  # the contacts need none: their lane goes on
+        if isinstance(error, StoreGone):  # the contacts need none: their lane goes on
             fresh = lanes.close_for(tx, shop_id, LET_ALONE, error.code, lane=changes.COMMERCE)
         elif error.platform == "mailchimp":
             fresh = connection.state == "connected"
@@ -84,7 +92,7 @@ def _sort(troubles: Mapping[str, Exception]) -> _Sorted:
         match error:
             case RateLimited():
                 kinds.throttled[key] = error
-            case Unauthorized() | Gone():
+            case Unauthorized() | Gone() | StoreGone():
                 kinds.merchant[key] = error
             case Unavailable():
                 kinds.unavailable[key] = error
