@@ -67,8 +67,21 @@ class Sandbox:
 
     def state(self, platform: str) -> dict[str, Row]:
         """Every customer, or contact of the audience, by its key: durable fields only."""
-        rows = (row for row in self._lines("state", platform) if row.get("audience", AUDIENCE) == AUDIENCE)
+        people = (row for row in self._lines("state", platform) if "kind" not in row)
+        rows = (row for row in people if row.get("audience", AUDIENCE) == AUDIENCE)
         return {row["key"] if platform == "shopify" else row["email"].lower(): row for row in rows}
+
+    def commerce(self, platform: str) -> dict[str, dict[str, Row]]:
+        """Everything of the store by kind and key (`product`, `order` ...; Mailchimp has `ecommerce_customer` too)."""
+        found: dict[str, dict[str, Row]] = {}
+        for row in self._lines("state", platform):
+            if "kind" in row:
+                found.setdefault(row["kind"], {})[row["key"]] = row
+        return found
+
+    def automations(self) -> dict[str, Any]:
+        """Those of the merchant that would have fired, and those that were kept quiet."""
+        return self.http.get("/_sandbox/automations").json()
 
     def writes(self, platform: str = "") -> list[Row]:
         """Every effective write of the app, in order."""
