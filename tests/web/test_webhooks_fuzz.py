@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,7 @@ NASTY = [
     b"\x00",
     b"\xf0\x28",
 ]
+_VALUE = re.compile(rb': ("[^"]*"|-?[0-9.]+|null|true|false|\[\]|\{\})')
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def ear(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
 def _mutated(dice: random.Random, body: bytes) -> bytes:
     """Cut, doubled, overwritten, or with a value replaced by what no value should be."""
     at, end = sorted((dice.randrange(len(body) + 1), dice.randrange(len(body) + 1)))
-    match dice.randrange(5):
+    match dice.randrange(6):
         case 0:
             return body[:at]
         case 1:
@@ -57,6 +59,9 @@ def _mutated(dice: random.Random, body: bytes) -> bytes:
             return body[:at] + dice.randbytes(3) + body[at:]
         case 3:
             return body[:at] + dice.choice(NASTY) + body[end:]
+        case 4:
+            value = dice.choice([*_VALUE.finditer(body)] or [None])
+            return body[: value.start(1)] + dice.choice(NASTY) + body[value.end(1) :] if value else body
         case _:
             spot = body.find(b": ", at)
             return body[: spot + 2] + dice.choice(NASTY) + body[spot + 2 :] if spot > 0 else body

@@ -50,8 +50,8 @@ def example(shared: Any) -> Any:
         name = topic.replace("/", "_")
         whole = json.loads(shared(f"contracts/shopify/webhooks/{name}.json").read_text())
         asked = subscriptions.TOPICS[enum_name(topic)]
-        assert set(asked) <= whole.keys() | {"redeem_code"}
-        return {field: whole[field] for field in asked}
+        assert set(asked) <= whole.keys() or topic == "checkouts/create"  # before the buyer gave any address
+        return {field: whole[field] for field in asked if field in whole}
 
     return read
 
@@ -142,7 +142,7 @@ def test_an_automatic_discount_has_no_codes(ear):
         ("orders/updated", {}),
         ("orders/updated", {"id": "seven"}),
         ("orders/updated", {"id": True}),
-        ("orders/updated", {"id": 2**70}),
+        ("orders/updated", {"id": 2**63}),
         ("orders/updated", []),
         ("orders/edited", {"order_edit": 1}),
         ("refunds/create", {"id": 7}),

@@ -36,17 +36,18 @@ _MARK = f"""
         event_at = case when c.state = 'waiting' then least(c.event_at, excluded.event_at) else excluded.event_at end
 """
 # The lane's row is locked only when it was idle: else the deliveries of a shop would wait for each other.
-_READY = """
-    insert into lanes as l (shop_id, lane) select shop_id, 'contacts' from fresh
+READY = """
+    insert into lanes as l (shop_id, lane) select shop_id, '{lane}' from fresh
     where exists (select from marked) and not exists (select from lanes x
-        where x.shop_id = (select id from shop) and x.lane = 'contacts' and x.ready_at is not null)
+        where x.shop_id = (select id from shop) and x.lane = '{lane}' and x.ready_at is not null)
     on conflict (shop_id, lane) do update set ready_at = coalesce(l.ready_at, now())
 """
-_NOT_ERASED = """
+_CONTACTS_READY = READY.format(lane="contacts")
+NOT_ERASED = """
     not exists (select from tombstones t where t.shop_id = (select id from shop)
         and t.digest = any(%(graves)s::bytea[]) and t.until > now())
 """
-_SHOPIFY = """
+SHOPIFY = """
     shop as materialized (
         select id from shops where domain = %(domain)s and uninstalled_at is null
     ), fresh as (
@@ -55,7 +56,7 @@ _SHOPIFY = """
         on conflict do nothing returning shop_id
     )
 """
-_ANSWER = "select (select id from shop), exists(select from fresh)"
+ANSWER = "select (select id from shop), exists(select from fresh)"
 
 # Of customers who are merged, an opt-out of the one that goes is an opt-out of the one that stays (M8, ADR 012).
 _MERGED_OUT = """
@@ -66,7 +67,7 @@ _MERGED_OUT = """
 
 # Scalar subqueries rather than joins: nearly every one of these is one look into one index.
 PEOPLE_OF_SHOPIFY = f"""
-    with {_SHOPIFY}, named as (
+    with {SHOPIFY}, named as (
         select p.key, p.customer_id as id from people p
         where p.shop_id = (select id from shop) and p.customer_id = any(%(customers)s::bigint[])
         union all
@@ -77,7 +78,7 @@ PEOPLE_OF_SHOPIFY = f"""
             select from people p where p.shop_id = (select id from shop) and p.customer_id = c.id)
     ), marked as (
         select key, max(id) as id from named
-        where exists (select from fresh) and {_NOT_ERASED}
+        where exists (select from fresh) and {NOT_ERASED}
             and exists (select from connections where shop_id = (select id from shop))
         group by key
     ), change as (
@@ -85,41 +86,41 @@ PEOPLE_OF_SHOPIFY = f"""
         select (select id from shop), 'person', key, 'contacts', 'shopify', id, %(fired)s::timestamptz, {_MERGED_OUT}
         from marked order by key collate "C"
         {_MARK}
-    ), ready as ({_READY})
-    {_ANSWER}
+    ), ready as ({_CONTACTS_READY})
+    {ANSWER}
 """
 
 _NOBODY = f"""
-    with {_SHOPIFY}, poll as (
+    with {SHOPIFY}, poll as (
         update chores set due_at = least(due_at, now()) from fresh
         where chores.shop_id = fresh.shop_id and name = 'poll_customers' and token is null returning 1
     )
-    {_ANSWER}
+    {ANSWER}
 """
 
-_NOTED = f"with {_SHOPIFY} {_ANSWER}"
+_NOTED = f"with {SHOPIFY} {ANSWER}"
 
 # A run that waits for its bulk operation looks at once.
 _BULK_FINISHED = f"""
-    with {_SHOPIFY}, run as (
+    with {SHOPIFY}, run as (
         update sync_runs r set due_at = now() from fresh
         where r.shop_id = fresh.shop_id and r.state = 'preparing' and r.phase = 'read_customers'
             and r.token is null and r.due_at > now()
         returning 1
     )
-    {_ANSWER}
+    {ANSWER}
 """
 
 # Paused at once; whether it is true is asked of the API before anything is dropped (reliability.md 6.2 c).
 _UNINSTALLED = f"""
-    with {_SHOPIFY}, asked as (
+    with {SHOPIFY}, asked as (
         insert into privacy_requests (digest, shop_id, domain, topic)
         select %(digest)s::bytea, shop_id, %(domain)s, %(topic)s from fresh on conflict do nothing returning 1
     ), pause as (
         update lanes set open_until = greatest(open_until, now() + interval '10 minutes'), trouble = 'sh_access_revoked'
         from fresh where lanes.shop_id = fresh.shop_id returning 1
     )
-    {_ANSWER}
+    {ANSWER}
 """
 
 _COMPLIANCE = """
@@ -158,11 +159,11 @@ _PEOPLE_OF_MAILCHIMP = f"""
             %(fired)s::timestamptz
         from marked order by key collate "C"
         {_MARK}
-    ), ready as ({_READY})
-    {_ANSWER}
+    ), ready as ({_CONTACTS_READY})
+    {ANSWER}
 """
 
-_NOTED_MAILCHIMP = f"with {_MAILCHIMP} {_ANSWER}"
+_NOTED_MAILCHIMP = f"with {_MAILCHIMP} {ANSWER}"
 
 _HOOK = """
     select h.id, h.shop_id, h.topic, h.signing_secret,
@@ -189,7 +190,7 @@ class Arrival:
     def values(self) -> dict[str, Any]:
         """As the statements take it: texts alone, quickest to send, and one prepared statement instead of many."""
         fired = self.fired_at.isoformat() if self.fired_at is not None else None
-        return {"domain": self.domain, "digest": _hex(self.digest), "topic": self.topic, "fired": fired}
+        return {"domain": self.domain, "digest": hex_of(self.digest), "topic": self.topic, "fired": fired}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,28 +246,28 @@ class IntakePool:
         self, arrival: Arrival, *, customers: Sequence[int], key: str | None, graves: Sequence[bytes]
     ) -> Stored:
         """Mark these customers, and `key`, the address that the delivery names; nobody if there is such a tombstone."""
-        values = {"customers": _array(map(str, customers)), "address": key, "graves": _array(map(_hex, graves))}
-        return await self._run(PEOPLE_OF_SHOPIFY, {**arrival.values(), **values})
+        values = {"customers": array_of(map(str, customers)), "address": key, "graves": array_of(map(hex_of, graves))}
+        return await self.run(PEOPLE_OF_SHOPIFY, {**arrival.values(), **values})
 
     async def shopify_nobody(self, arrival: Arrival) -> Stored:
         """A delivery about people that doesn't say whom: the poll finds out."""
-        return await self._run(_NOBODY, arrival.values())
+        return await self.run(_NOBODY, arrival.values())
 
     async def noted(self, arrival: Arrival) -> Stored:
         """Remember that it came."""
-        return await self._run(_NOTED, arrival.values())
+        return await self.run(_NOTED, arrival.values())
 
     async def bulk_finished(self, arrival: Arrival) -> Stored:
         """A bulk operation is ready."""
-        return await self._run(_BULK_FINISHED, arrival.values())
+        return await self.run(_BULK_FINISHED, arrival.values())
 
     async def uninstalled(self, arrival: Arrival) -> Stored:
         """The app is said to have left the shop: pause, and let `services.privacy` ask whether it is true."""
-        return await self._run(_UNINSTALLED, arrival.values())
+        return await self.run(_UNINSTALLED, arrival.values())
 
     async def compliance(self, arrival: Arrival, *, body: bytes) -> Stored:
         """Keep a privacy request, its body sealed."""
-        return await self._run(_COMPLIANCE, {**arrival.values(), "body": body})
+        return await self.run(_COMPLIANCE, {**arrival.values(), "body": body})
 
     async def mailchimp(
         self,
@@ -292,20 +293,21 @@ class IntakePool:
             "poll": poll,
         }
         if not marks:
-            return await self._run(_NOTED_MAILCHIMP, values)
+            return await self.run(_NOTED_MAILCHIMP, values)
         people = {
             "keys": [key for key, _ in marks],
             "marks": [mark for _, mark in marks],
             "opted_out": opted_out_at,
         }
-        return await self._run(_PEOPLE_OF_MAILCHIMP, {**values, **people})
+        return await self.run(_PEOPLE_OF_MAILCHIMP, {**values, **people})
 
     async def hook(self, path_digest: bytes) -> HookRow | None:
         """The Mailchimp hook behind the SHA-256 of a path secret."""
         row = await self._fetch(_HOOK, {"digest": path_digest})
         return HookRow(*row) if row is not None else None
 
-    async def _run(self, query: str, values: Mapping[str, Any]) -> Stored:
+    async def run(self, query: str, values: Mapping[str, Any]) -> Stored:
+        """Run a statement that ends in `ANSWER`."""
         row = await self._fetch(query, values)
         assert row is not None  # noqa: S101 - each of these selects one row
         return Stored(*row)
@@ -340,12 +342,12 @@ class IntakePool:
         raise Away
 
 
-def _hex(value: bytes) -> str:
+def hex_of(value: bytes) -> str:
     return f"\\x{value.hex()}"
 
 
-def _array(items: Iterable[str]) -> str:
-    """An array literal of numbers or `_hex` values, which need no more quoting than this."""
+def array_of(items: Iterable[str]) -> str:
+    """An array literal of numbers or `hex_of` values, which need no more quoting than this."""
     return "{" + ",".join(f'"{item}"'.replace("\\", "\\\\") for item in items) + "}"
 
 

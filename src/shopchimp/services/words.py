@@ -111,6 +111,7 @@ LIVE_STATES = {
 }
 TOLD_BY = {
     "shopify": "A webhook from Shopify",
+    "shopify_deleted": "Shopify, which deleted it",
     "mailchimp": "A webhook from Mailchimp",
     "poll": "Found by asking both platforms",
     "audit": "The drift audit",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shopchimp.shopify.client import ShopifyClient
+from shopchimp.shopify.oauth import missing_scopes
 
 LIST = """\
 query WebhookSubscriptions($after: String) {
@@ -50,6 +51,13 @@ mutation WebhookSubscriptionDelete($id: ID!) {
 
 DOCUMENTS = {"LIST": LIST, "CREATE": CREATE, "UPDATE": UPDATE, "DELETE": DELETE}
 
+# All that a cart is made of: a checkout can't be read again by its token.
+_CHECKOUT = (
+    "token", "cart_token", "name", "email", "currency", "created_at", "updated_at", "completed_at",
+    "abandoned_checkout_url", "total_price", "total_tax", "total_discounts", "discount_codes", "billing_address",
+    "shipping_address", "customer", "line_items",
+)  # fmt: skip
+
 # What we read of each payload. A time is always among it, so that two acts never have one body.
 TOPICS: Mapping[str, tuple[str, ...]] = {
     "CUSTOMERS_CREATE": ("id", "email", "updated_at"),
@@ -63,8 +71,37 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
     "APP_UNINSTALLED": ("id", "myshopify_domain"),
     "APP_SCOPES_UPDATE": ("id", "updated_at"),
     "BULK_OPERATIONS_FINISH": ("admin_graphql_api_id", "completed_at"),
+    "ORDERS_CREATE": ("id", "updated_at"),
+    "ORDERS_UPDATED": ("id", "updated_at"),
+    "ORDERS_PAID": ("id", "updated_at"),
+    "ORDERS_CANCELLED": ("id", "updated_at"),
+    "ORDERS_FULFILLED": ("id", "updated_at"),
+    "ORDERS_EDITED": ("order_edit",),
+    "ORDERS_DELETE": ("id",),
+    "REFUNDS_CREATE": ("order_id", "created_at"),
+    "CHECKOUTS_CREATE": _CHECKOUT,
+    "CHECKOUTS_UPDATE": _CHECKOUT,
+    "CHECKOUTS_DELETE": ("id", "cart_token"),
+    "CARTS_CREATE": ("id", "token", "updated_at"),
+    "CARTS_UPDATE": ("id", "token", "updated_at"),
+    "PRODUCTS_CREATE": ("id", "updated_at"),
+    "PRODUCTS_UPDATE": ("id", "updated_at"),
+    "PRODUCTS_DELETE": ("id",),
+    "DISCOUNTS_CREATE": ("admin_graphql_api_id", "updated_at"),
+    "DISCOUNTS_UPDATE": ("admin_graphql_api_id", "updated_at"),
+    "DISCOUNTS_DELETE": ("admin_graphql_api_id", "deleted_at"),
+    "DISCOUNTS_REDEEMCODE_ADDED": ("admin_graphql_api_id", "redeem_code", "updated_at"),
+    "DISCOUNTS_REDEEMCODE_REMOVED": ("admin_graphql_api_id", "redeem_code", "updated_at"),
 }
-NEEDS = {"CUSTOMERS_MERGE": "read_customer_merge"}  # a scope we can do without: merged customers are noticed otherwise
+_ORDERS = ("read_orders", "read_products")  # an order can't be read without the products of its lines
+# What has to be granted to hear of it. Nobody has to grant all of them: what is missing is found by the polls, or off.
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "CUSTOMERS_MERGE": ("read_customer_merge",),
+    **dict.fromkeys((name for name in TOPICS if name.startswith(("ORDERS_", "REFUNDS_"))), _ORDERS),
+    **dict.fromkeys((name for name in TOPICS if name.startswith(("CHECKOUTS_", "CARTS_"))), _ORDERS),
+    **dict.fromkeys((name for name in TOPICS if name.startswith("PRODUCTS_")), ("read_products",)),
+    **dict.fromkeys((name for name in TOPICS if name.startswith("DISCOUNTS_")), ("read_discounts",)),
+}
 PREFIX = "shopchimp-"
 
 
@@ -91,8 +128,8 @@ def name_of(topic: str) -> str:
 
 def wanted(scopes: str) -> list[str]:
     """The topics that a shop with these granted scopes can be heard on."""
-    granted = {scope.strip() for scope in scopes.split(",")}
-    return [topic for topic in TOPICS if NEEDS.get(topic, "") in {"", *granted}]
+    granted = [scope.strip() for scope in scopes.split(",")]
+    return [topic for topic in TOPICS if not missing_scopes(NEEDS.get(topic, ()), granted)]
 
 
 def all_subscriptions(client: ShopifyClient) -> list[Subscription]:

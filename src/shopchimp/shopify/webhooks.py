@@ -1,5 +1,7 @@
 """A webhook of Shopify's, read only as far as needed: which shop, which topic, which customers, when.
 
+Those about orders, products, checkouts and discounts are read on in `shopify.commerce_webhooks`.
+
 The signature covers the body alone (`shopify.signatures`), so headers are hints: they never decide more than whom to
 look at again (reliability.md 6.2). https://shopify.dev/docs/apps/build/webhooks/delivery-structure
 """
@@ -15,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from shopchimp.shopify import commerce_webhooks
 from shopchimp.shopify.customers import parse_time
 from shopchimp.shopify.domains import shop_domain
 
@@ -41,6 +44,7 @@ class Meaning(Enum):
     """What a topic is to us."""
 
     PEOPLE = "people"
+    GOODS = "goods"  # orders, products, checkouts, carts and discounts
     UNINSTALLED = "uninstalled"
     BULK_FINISHED = "bulk_finished"
     COMPLIANCE = "compliance"
@@ -77,7 +81,11 @@ class Claims:
     def meaning(self) -> Meaning:
         """What the topic is to us."""
         name = enum_name(self.topic)
-        return _MEANINGS.get(name) or (Meaning.PEOPLE if _PEOPLE.fullmatch(name) else Meaning.UNKNOWN)
+        if name in _MEANINGS:
+            return _MEANINGS[name]
+        if _PEOPLE.fullmatch(name):
+            return Meaning.PEOPLE
+        return Meaning.GOODS if commerce_webhooks.TOPICS.fullmatch(name) else Meaning.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -80,6 +80,11 @@ class Intake:
         hook = self._opened(row)
         self._hooks[digest] = (time.monotonic() + HOOK_SECONDS, hook)
         return hook
+
+    def graves(self, customers: Iterable[int], key: str | None) -> list[bytes]:
+        """The tombstones to look for: of these customers and this address."""
+        names = [*(f"customer:{who}" for who in customers), *([key] if key is not None else ())]
+        return [grave for name in names for grave in self.vault.fingerprints(name)]
 
     def _opened(self, row: HookRow) -> Hook:
         if row.signing_secret is None:

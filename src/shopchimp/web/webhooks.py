@@ -35,6 +35,7 @@ from shopchimp.shopify.webhooks import Claims, Meaning, MissingHeader, Notice
 from shopchimp.web.headers import BODY_LIMIT
 from shopchimp.web.health import registry
 from shopchimp.web.intake import Hook, Intake
+from shopchimp.web.intake_goods import store as store_goods
 
 log = structlog.get_logger()
 
@@ -134,8 +135,10 @@ async def _store_shopify(intake: Intake, claims: Claims, notice: Notice, body: b
             return await pool.shopify_nobody(arrival)
         case Meaning.PEOPLE:
             key = normalise(notice.address) if notice.address else None
-            graves = _graves(intake, notice.customers, key)
+            graves = intake.graves(notice.customers, key)
             return await pool.shopify_people(arrival, customers=notice.customers, key=key, graves=graves)
+        case Meaning.GOODS:
+            return await store_goods(intake, arrival, body)
         case Meaning.COMPLIANCE:
             sealed = intake.vault.seal(body, context=body_context(arrival.digest))
             return await pool.compliance(arrival, body=sealed)
@@ -147,12 +150,6 @@ async def _store_shopify(intake: Intake, claims: Claims, notice: Notice, body: b
             return await pool.noted(arrival)
         case _:
             return None
-
-
-def _graves(intake: Intake, customers: tuple[int, ...], key: str | None) -> list[bytes]:
-    """The tombstones to look for."""
-    names = [*(f"customer:{who}" for who in customers), *([key] if key is not None else ())]
-    return [grave for name in names for grave in intake.vault.fingerprints(name)]
 
 
 def _shopify_digest(claims: Claims, body: bytes, intake: Intake) -> bytes:

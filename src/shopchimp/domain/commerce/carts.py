@@ -17,6 +17,7 @@ from shopchimp.domain.commerce.results import Body, CommerceReason, Kind, Skip, 
 from shopchimp.domain.commerce.spelling import given, link, short_id
 from shopchimp.domain.commerce.store import Node, Storefront, nodes_of
 
+_NUMBERED = re.compile(r"#([0-9]{9,19})")
 _RECOVERY = re.compile(r"/checkouts/(?:[a-z]{2}/)?(?P<token>[^/?#]+)/recover(?:[/?#]|$)")
 
 
@@ -67,9 +68,16 @@ def checkout_node(payload: Mapping[str, Any]) -> dict[str, Any]:
         return {"shopMoney": {"amount": value, "currencyCode": currency}}
 
     customer = payload.get("customer") or {}
+    numbered = _NUMBERED.fullmatch(str(payload.get("name") or ""))  # its number is nowhere else
     return {
         "token": payload.get("token"),
+        **({"id": f"gid://shopify/AbandonedCheckout/{numbered[1]}"} if numbered else {}),
+        "name": payload.get("name"),
         "email": payload.get("email"),
+        "createdAt": payload.get("created_at"),
+        "updatedAt": payload.get("updated_at"),
+        "discountCodes": [each["code"] for each in payload.get("discount_codes") or () if each.get("code")],
+        "totalDiscountSet": money(payload.get("total_discounts")),
         "completedAt": payload.get("completed_at"),
         "abandonedCheckoutUrl": payload.get("abandoned_checkout_url"),
         "totalPriceSet": money(payload.get("total_price")),
