@@ -27,6 +27,7 @@ from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
 from shopchimp.services import audience, audit, backfills, hooks, live, polls, retention
 from shopchimp.services.commerce import live as commerce_live
+from shopchimp.services.commerce import promo
 
 log = structlog.get_logger()
 
@@ -39,6 +40,7 @@ CHORES: dict[str, Doing] = {
     "retention": retention.forget_old,
     "tags_backfill": backfills.tags,
     "sms_backfill": backfills.sms,
+    promo.CHORE: promo.chore,
 }
 LIVE: live_lanes.Works = {changes.LIVE: live.work, changes.COMMERCE: commerce_live.work}
 ENDS_IN = 20.0  # seconds that work in hand gets when the process is asked to end

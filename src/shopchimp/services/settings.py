@@ -78,6 +78,7 @@ class ShopSettings:
     erase_contacts: bool = False
     sms: SmsSettings = SmsSettings()
     breaker: BreakerSettings = _BREAKER
+    promo_hours: int = 3
 
     @property
     def tag_rules(self) -> TagRules:
@@ -136,6 +137,7 @@ def parse(stored: Mapping[str, Any]) -> ShopSettings:
         "erase_contacts": _boolean,
         "sms": _sms,
         "breaker": _breaker,
+        "promo_hours": _promo_hours,
     }
     for name, check in checks.items():
         if name in stored:
@@ -266,6 +268,12 @@ def _breaker(value: object) -> BreakerSettings:
     if isinstance(least, bool) or not isinstance(least, int) or not 1 <= least <= 1_000_000:
         raise ValueError("least must be a number of people, at least 1")
     return BreakerSettings(_boolean(value.get("on", True)), float(share), least)
+
+
+def _promo_hours(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 24:
+        raise ValueError("must be a number of hours from 1 to 24")
+    return value
 
 
 def _field_map(value: object) -> FieldMap:

@@ -12,7 +12,7 @@ WITH_CODES = "method:code"  # automatic discounts have none
 
 
 def discounts_page(client: ShopifyClient, after: str | None = None, query: str = WITH_CODES) -> Page:
-    """Fifty discounts without their codes, in the order of their ids."""
+    """Fifty discounts in the order of their ids, each with its first ten codes (`codes_inside`)."""
     data = client.execute(documents.DISCOUNTS_PAGE, "DiscountsPage", {"query": query, "after": after})
     return _page(data.get("discountNodes"))
 
@@ -21,6 +21,12 @@ def discount_by_id(client: ShopifyClient, discount_id: str) -> Node | None:
     """One discount by its global id, or by its number; None where it is gone."""
     found = client.execute(documents.DISCOUNT_BY_ID, "DiscountById", {"id": gid(discount_id)}).get("discountNode")
     return found if isinstance(found, dict) else None
+
+
+def codes_inside(node: Node) -> tuple[Node, ...] | None:
+    """The codes of a discount if they came with it; None where there are more of them."""
+    found = _page((node.get("discount") or {}).get("codes"))
+    return found.nodes if found.after is None else None
 
 
 def codes_page(client: ShopifyClient, discount_id: str, after: str | None = None) -> Page | None:
