@@ -34,6 +34,7 @@ _PLACES: Mapping[Kind, tuple[str, str]] = {
 _WITHIN: Mapping[Kind, Kind] = {Kind.VARIANT: Kind.PRODUCT, Kind.PROMO_CODE: Kind.PROMO_RULE}
 _NO_PUT = frozenset({Kind.CART, Kind.PROMO_RULE, Kind.PROMO_CODE})
 EXISTS, NOT_FOUND, EMAIL_FIXED = "mc_exists", "mc_not_found", "mc_email_fixed"
+_ALL = {"exclude_fields": "_links"}  # a field that one object lacks may not be asked for by name
 _STAND_IN = "gone-"  # variants that hold the place of a deleted one are named by no product's body
 
 
@@ -82,9 +83,9 @@ class Operation:
 
 def get_store(client: MailchimpClient, store_id: str) -> MailchimpStore | None:
     """The store as it is now; None where there is none (any more)."""
-    params = {"fields": "id,list_id,name,currency_code,is_syncing,domain"}
+    path = f"/ecommerce/stores/{quote(store_id, safe='')}"
     try:
-        return _store(client.get(f"/ecommerce/stores/{quote(store_id, safe='')}", STORE_ROUTE, params))
+        return _store(client.get(path, STORE_ROUTE, _ALL))
     except StoreGone:
         return None
 
@@ -329,7 +330,7 @@ def _write_cart(client: MailchimpClient, store_id: str, step: Step) -> None:
     body = step.body
     base, route, name = _place(store_id, Kind.CART, None)
     path, one_route = f"{base}/{quote(body['id'], safe='')}", f"{route}/{{{name}}}"
-    there = get(client, store_id, Kind.CART, body["id"], fields=f"id,customer.id,lines,{','.join(_HEAD)}")
+    there = get(client, store_id, Kind.CART, body["id"])
     if there is not None and (there.get("customer") or {}).get("id") != body["customer"]["id"]:
         delete(client, store_id, Kind.CART, body["id"])
         there = None
@@ -364,7 +365,7 @@ def get(
 ) -> dict[str, Any] | None:
     """An object as Mailchimp has it; None where it has none (of the whole store being gone `get_store` tells)."""
     base, route, name = _place(store_id, kind, parent)
-    params = {"fields": fields} if fields else {"exclude_fields": "_links"}
+    params = {"fields": fields} if fields else _ALL
     try:
         return client.get(f"{base}/{quote(object_id, safe='')}", f"{route}/{{{name}}}", params)
     except Rejected as error:
