@@ -76,7 +76,7 @@ def _fill(given: argparse.Namespace, shopify: ShopifySandbox, mailchimp: Mailchi
         shopify.add(person)
         mailchimp.add(person)
     for number, domain in enumerate(list(shopify.shops)[1:], start=1):
-        for person in generate(given.people or INVENTED, given.seed + number):
+        for person in generate(given.people_of_others or given.people or INVENTED, given.seed + number):
             shopify.add(person, domain)
     open_commerce(shopify.main, _opening(given))
     shopify.finish()
@@ -89,8 +89,9 @@ def _opening(given: argparse.Namespace) -> Opening:
         seed=given.seed,
         products=given.products,
         invented_products=given.invented_products,
-        orders=given.orders,
+        orders=given.orders or given.orders_each > 0,
         purchases=log,
+        orders_each=given.orders_each,
         odd_orders=given.odd_orders,
         checkouts=given.checkouts,
         discounts=given.discounts,
@@ -112,11 +113,13 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--shopify-port", type=int, default=0)
     parser.add_argument("--mailchimp-port", type=int, default=0)
     parser.add_argument("--people", type=int, help="how many customers (2000 invented ones, or all of --data)")
+    parser.add_argument("--people-of-others", type=int, help="customers of each further shop (as many as --people)")
     parser.add_argument("--data", type=Path, help="folder that holds cdnow/purchases.csv.gz")
     parser.add_argument("--customers-csv", type=Path, help="Shopify's customer export")
     parser.add_argument("--products", type=Path, help="folder of Shopify product CSVs for the first shop")
     parser.add_argument("--invented-products", type=int, default=0)
     parser.add_argument("--orders", action="store_true", help="one for each purchase of --data, or as the people say")
+    parser.add_argument("--orders-each", type=int, default=0, help="so many of every customer, instead")
     parser.add_argument("--odd-orders", type=int, default=0, help="guests, tests, refunds, currencies ... in turn")
     parser.add_argument("--checkouts", type=int, default=0, help="left behind within the last month")
     parser.add_argument("--discounts", type=int, default=0, help="code discounts of the four types")

@@ -74,3 +74,20 @@ def test_the_official_client_fills_a_store_and_runs_a_batch(client):
     assert json.loads(answer["response"])["tax_total"] == 1.5
     assert marketing.ecommerce.update_store("s1", {"is_syncing": False})["is_syncing"] is False
     marketing.ecommerce.delete_store("s1")
+
+
+def test_a_shop_may_have_as_many_orders_and_another_as_few_people_as_wanted():
+    shops = ["--shop", "big.myshopify.com", "--shop", "small.myshopify.com"]
+    with sandbox_process("--people", "30", "--orders-each", "7", "--people-of-others", "4", *shops) as ready:
+        lines = httpx.get(f"{ready['shopify']}/_sandbox/state", params={"platform": "shopify"}).text.splitlines()
+        rows = [json.loads(line) for line in lines]
+        customers = [row for row in rows if "kind" not in row]
+        orders = [row["customer"] for row in rows if row.get("kind") == "order"]
+        assert len(orders) == 7 * len(set(orders)) == 7 * 30
+        assert len(customers) == 30
+        edits = [
+            {"platform": "shopify", "shop": "small.myshopify.com", "customer_id": 7_000_000_000_000 + n, "set": {}}
+            for n in range(1, 6)
+        ]
+        answer = httpx.post(f"{ready['shopify']}/_sandbox/edits", json={"edits": edits}).json()
+        assert (answer["done"], [each["number"] for each in answer["failed"]]) == (4, [4])

@@ -26,6 +26,7 @@ class Opening:
     invented_products: int = 0
     orders: bool = False
     purchases: Iterable[Purchase] | None = None  # None: as many as the customers say they made
+    orders_each: int = 0  # of every customer, whatever they say
     odd_orders: int = 0
     checkouts: int = 0
     discounts: int = 0
@@ -45,7 +46,9 @@ def open_commerce(shop: Shop, opening: Opening) -> None:
     for product in invented(count, opening.seed, commerce.builder):
         commerce.stock(product)
     if opening.orders:
-        log = invented_purchases(customers, opening.seed) if opening.purchases is None else opening.purchases
+        log = opening.purchases
+        if log is None or opening.orders_each:
+            log = invented_purchases(customers, opening.seed, opening.orders_each)
         open_orders(commerce, customers, log, opening.seed)
     if opening.odd_orders:
         add_odd_orders(commerce, customers, opening.odd_orders, opening.seed)

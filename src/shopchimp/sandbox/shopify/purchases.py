@@ -26,6 +26,7 @@ from shopchimp.sandbox.shopify.sales import (
 from shopchimp.sandbox.shopify.store import FIRST_CUSTOMER, Customer, Customers
 
 MOST_KINDS: Final = 4  # of products in one order
+PRICE: Final = 2500  # of an order on the average, where nothing says what was spent
 DAY: Final = 86_400
 ODD_DAYS: Final = 90  # odd orders lie within so many days before the shop opens: some are hidden by the 60-day rule
 
@@ -40,9 +41,14 @@ class Purchase:
     cents: int
 
 
-def invented_purchases(customers: Iterable[Customer], seed: int) -> Iterator[Purchase]:
-    """As many orders as each customer is said to have made, together worth what they are said to have spent."""
+def invented_purchases(customers: Iterable[Customer], seed: int, each: int = 0) -> Iterator[Purchase]:
+    """As many orders as each customer is said to have made, together worth what they are said to have spent.
+
+    With `each`, so many of every customer, who is then said to have made them.
+    """
     for customer in customers:
+        if each:
+            customer.orders, customer.spent = each, each * PRICE
         dice = Random(f"orders {seed} {customer.number}")  # noqa: S311
         left, number = customer.spent, customer.number - FIRST_CUSTOMER
         for order in range(customer.orders, 0, -1):
