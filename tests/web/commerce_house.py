@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import text
+
 from shopchimp.db import commerce_items
 from shopchimp.db.commerce_items import Item
 from shopchimp.db.session import Database
@@ -106,6 +108,16 @@ def add_discount(database: Database, shop_id: int, number: int, *, codes: int = 
         ]
         commerce_items.put(tx, shop_id, rows)
     return item
+
+
+def open_commerce(database: Database, shop_id: int) -> None:
+    """The first sync is complete with its orders: the store is at Mailchimp, and live."""
+    with database.transaction() as tx:
+        query = """
+            update connections set live_since = now(), commerce_since = now(), store_id = 'demo-store-aud1'
+            where shop_id = :shop
+        """
+        tx.execute(text(query), {"shop": shop_id})
 
 
 def add_item(database: Database, shop_id: int, kind: str, item_id: str, **values: Any) -> Item:

@@ -186,3 +186,11 @@ def listed(
     )
     values = {"shop": shop_id, "state": state, "reason": reason, "search": search, "after": after, "limit": limit}
     return [ListedCode(**row._mapping) for row in tx.execute(query, values)]
+
+
+def results(tx: Connection, shop_id: int, kind: str) -> dict[str, int]:
+    """How many codes (or discounts) there are with each result."""
+    query = text(
+        "select state, count(*) as n from commerce_items where shop_id = :shop and kind = :kind group by state"
+    )
+    return {row.state: int(row.n) for row in tx.execute(query, {"shop": shop_id, "kind": kind})}

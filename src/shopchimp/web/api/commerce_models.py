@@ -92,6 +92,8 @@ class Completeness(Answer):
 
 
 class PromoRun(Answer):
+    """One run; `counts` of codes: added, changed, removed, unchanged, unsupported, failed. `trouble` is a cause."""
+
     id: UUID
     trigger: str
     state: Literal["running", "done", "failed"]
@@ -101,13 +103,21 @@ class PromoRun(Answer):
     trouble: str | None
 
 
-class PromoCodes(Answer):
-    """How the promo codes stand. `running` is the run under way."""
+class PromoRuns(Answer):
+    runs: list[PromoRun]
+
+
+class PromoCodesStatus(Answer):
+    """How the promo codes stand. `running` is the run under way; `codes` counts them by result."""
 
     every_hours: int
-    last_run: PromoRun | None
     running: PromoRun | None
+    last_run: PromoRun | None
     next_run_at: datetime | None
+    codes: dict[str, int]
+
+
+NextCode = Annotated[str | None, Field(description="Give it back as `cursor` for the next page; null at the end")]
 
 
 class Discount(Answer):
@@ -127,16 +137,19 @@ class PromoCode(Answer):
     id: str
     code: str
     used: int
-    discount: Discount | None
+    discount: Annotated[str, Field(description="What the discount takes off, in words")]
+    active_from: datetime | None
+    active_until: datetime | None
+    link: Annotated[str | None, Field(description="The discount in the Shopify admin")]
     result: ItemState
     reason: str | None
 
 
 class PromoCodeList(Answer):
     promo_codes: list[PromoCode]
-    next_cursor: Annotated[str | None, Field(description="Give it back as `cursor` for the next page; null at the end")]
+    next_cursor: NextCode
 
 
 class DiscountList(Answer):
     discounts: list[Discount]
-    next_cursor: Annotated[str | None, Field(description="Give it back as `cursor` for the next page; null at the end")]
+    next_cursor: NextCode
