@@ -148,3 +148,17 @@ def test_another_shop_sees_none_of_it(embedded, database, open_shop):
     assert "WELCOME1" not in other.get("/promo-codes").text
     assert other.get("/api/v1/promo-codes/runs").json() == {"runs": []}
     assert other.get("/api/v1/promo-codes/status").json()["codes"] == {}
+
+
+def test_s64_the_hours_are_a_setting(client, database, open_shop):
+    form = {"customers": "all", "share": "2", "least": "50", "breaker": "yes"}
+    refused = client.post("/settings", data={**form, "promo_hours": "0"})
+    assert refused.status_code == 422
+    assert "Type a number of hours from 1 to 24." in refused.text
+    assert client.post("/settings", data={**form, "promo_hours": "12"}).status_code == 303
+    assert client.get("/api/v1/settings").json()["promo_hours"] == 12
+    assert "They sync every 12 hours" in client.get("/promo-codes").text
+    assert "hours between promo code syncs" in client.get("/activity").text
+    assert client.patch("/api/v1/settings", json={"promo_hours": 25}).status_code == 422
+    assert client.patch("/api/v1/settings", json={"promo_hours": 1}).json()["promo_hours"] == 1
+    assert "They sync every hour" in client.get("/promo-codes").text

@@ -36,6 +36,7 @@ def save(
     breaker: Annotated[str, Form()] = "",
     share: Annotated[str, Form()] = "2",
     least: Annotated[str, Form()] = "50",
+    promo_hours: Annotated[str, Form()] = "3",
 ) -> Response:
     """Save all of the form or nothing of it."""
     form = {
@@ -46,6 +47,7 @@ def save(
         "breaker": breaker == "yes",
         "share": share,
         "least": least,
+        "promo_hours": promo_hours,
     }
     try:
         changes = {
@@ -54,6 +56,7 @@ def save(
             "cleaned_to_customer": form["cleaned"],
             "erase_contacts": form["erase"],
             "breaker": {"on": form["breaker"], "share": _percent(share), "least": _people(least)},
+            "promo_hours": _hours(promo_hours),
         }
         settings.change(deps.database(request), visitor.shop_id, changes, by=visitor.user)
     except InvalidSettings as invalid:
@@ -132,6 +135,12 @@ def _people(typed: str) -> int:
     return int(typed)
 
 
+def _hours(typed: str) -> int:
+    if not (typed.strip().isascii() and typed.strip().isdigit() and 1 <= int(typed) <= 24):
+        raise InvalidSettings({"promo_hours": "Type a number of hours from 1 to 24."})
+    return int(typed)
+
+
 def _form_of(chosen: ShopSettings) -> dict[str, Any]:
     return {
         "customers": "all" if chosen.sync_non_subscribed else "subscribed",
@@ -141,6 +150,7 @@ def _form_of(chosen: ShopSettings) -> dict[str, Any]:
         "breaker": chosen.breaker.on,
         "share": f"{chosen.breaker.share * 100:g}",
         "least": str(chosen.breaker.least),
+        "promo_hours": str(chosen.promo_hours),
     }
 
 

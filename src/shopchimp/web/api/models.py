@@ -131,6 +131,7 @@ class Settings(Answer):
     erase_contacts: bool
     sms: Annotated[SmsSettings, Field(description="Changed by its own operations")]
     breaker: BreakerSettings
+    promo_hours: Annotated[int, Field(description="Hours from one sync of the promo codes to the next")]
 
 
 class ChangeSettings(Asked):
@@ -145,6 +146,7 @@ class ChangeSettings(Asked):
     cleaned_to_customer: bool = True
     erase_contacts: bool = False
     breaker: BreakerSettings = BreakerSettings()
+    promo_hours: Annotated[int, Field(ge=1, le=24)] = 3
 
 
 class Trouble(Answer):
