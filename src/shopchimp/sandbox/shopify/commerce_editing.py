@@ -4,8 +4,8 @@
 `{"variant": number, gid or sku, "quantity", "price"?}` or, of an order there is, `{"line": position or number,
 "quantity"}`.
 
-- order: create (email, customer_id, lines, discount, shipping, tax, currency, test, paid, checkout, landing_site,
-  created_at), pay, edit (add, remove), refund (lines, or amount, or nothing: all of it; restock), cancel (reason),
+- order: create (email, customer_id, lines, discount, shipping, tax, currency, test, paid, authorized, checkout,
+  landing_site, created_at), pay, edit (add, remove), refund (lines, or amount, or nothing: all of it; restock), cancel (reason),
   fulfil (lines, tracking, company, url), update (set: email, note, tags), delete
 - product: create, update (set: title, html, vendor, type, tags, status, published, images; variants: changes by id,
   add_variants, remove_variants), delete

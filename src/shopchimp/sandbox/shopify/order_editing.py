@@ -47,7 +47,7 @@ def new_order(shop: "Shop", change: Change) -> Order:
         address=customer.address if customer else None,
         created=at,
         updated=commerce.now(),
-        financial="PAID" if paid else "PENDING",
+        financial="PAID" if paid else "AUTHORIZED" if change.get("authorized") else "PENDING",
         lines=[],
         shipping=change.get("shipping", 0),
         shipping_title=change.get("shipping_title", "Standard" if change.get("shipping") else None),
@@ -78,7 +78,7 @@ def new_order(shop: "Shop", change: Change) -> Order:
 
 def pay(shop: "Shop", change: Change) -> Mapping[str, Any]:
     order = _order(shop, change)
-    if order.financial != "PENDING":
+    if order.financial not in ("PENDING", "AUTHORIZED"):
         raise ValueError(f"{order.name} is {order.financial}")
     order.financial = "PAID"
     return _changed_order(shop, order, "orders/paid")
@@ -157,7 +157,7 @@ def cancel(shop: "Shop", change: Change) -> Mapping[str, Any]:
     refund = refunded(commerce, order, change) if order.financial in ("PAID", "PARTIALLY_REFUNDED") else None
     for line in order.lines:
         line.current = 0
-    if refund is None and order.financial == "PENDING":
+    if refund is None and order.financial in ("PENDING", "AUTHORIZED"):
         order.financial = "VOIDED"
     order.cancelled, order.cancel_reason = commerce.now(), reason
     order.closed = commerce.now()
