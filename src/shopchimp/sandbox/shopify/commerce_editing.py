@@ -5,8 +5,8 @@
 "quantity"}`.
 
 - order: create (email, customer_id, lines, discount, shipping, tax, currency, test, paid, authorized, checkout,
-  landing_site, created_at), pay, edit (add, remove), refund (lines, or amount, or nothing: all of it; restock), cancel (reason),
-  fulfil (lines, tracking, company, url), update (set: email, note, tags), delete
+  landing_site, created_at), pay, edit (add, remove), refund (lines, or amount, or nothing: all of it; restock),
+  cancel (reason), fulfil (lines, tracking, company, url), update (set: email, note, tags), delete
 - product: create, update (set: title, html, vendor, type, tags, status, published, images; variants: changes by id,
   add_variants, remove_variants), delete
 - checkout: create, update (email, phone, customer_id, lines, accepts_marketing ...), complete (makes the order), delete
