@@ -26,8 +26,9 @@ from shopchimp.jobs.sweep import Sweeper
 from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
 from shopchimp.services import audience, audit, backfills, hooks, live, polls, retention
+from shopchimp.services.commerce import completeness, promo
 from shopchimp.services.commerce import live as commerce_live
-from shopchimp.services.commerce import promo
+from shopchimp.services.commerce import polls as commerce_polls
 
 log = structlog.get_logger()
 
@@ -40,7 +41,12 @@ CHORES: dict[str, Doing] = {
     "retention": retention.forget_old,
     "tags_backfill": backfills.tags,
     "sms_backfill": backfills.sms,
+    "poll_orders": commerce_polls.poll_orders,
+    "poll_products": commerce_polls.poll_products,
+    "poll_checkouts": commerce_polls.poll_checkouts,
+    completeness.CHORE: completeness.check,
     promo.CHORE: promo.chore,
+    store.QUIET: store.quiet,
 }
 LIVE: live_lanes.Works = {changes.LIVE: live.work, changes.COMMERCE: commerce_live.work}
 ENDS_IN = 20.0  # seconds that work in hand gets when the process is asked to end

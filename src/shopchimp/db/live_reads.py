@@ -39,6 +39,12 @@ def chore(tx: Connection, shop_id: int, name: str) -> ChoreState | None:
     return ChoreState(**row._mapping) if row is not None else None
 
 
+def cursor(tx: Connection, shop_id: int, name: str) -> dict[str, Any]:
+    """What a job of the shop has found so far; nothing where there is no such job."""
+    query = text("select cursor from chores where shop_id = :shop and name = :name")
+    return dict(tx.execute(query, {"shop": shop_id, "name": name}).scalar_one_or_none() or {})
+
+
 def closed_lane(tx: Connection, shop_id: int) -> LaneState | None:
     """A live queue that is closed for now or whose last work failed; that of the contacts goes first."""
     query = text(

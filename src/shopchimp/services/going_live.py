@@ -9,6 +9,9 @@ from shopchimp.services import backfills
 
 HOOKS, AUDIENCE, AUDIT, RETENTION = "hooks", "audience", "audit", "retention"
 POLL_CUSTOMERS, POLL_CONTACTS = "poll_customers", "poll_contacts"
+POLLS_OF_COMMERCE = ("poll_orders", "poll_products", "poll_checkouts")
+COMPLETENESS, PROMO_CODES = "completeness", "promo_codes"
+SOON = 60.0
 DAY = 86_400.0
 
 
@@ -25,6 +28,16 @@ def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
     for name in (AUDIT, RETENTION):
         chores.ensure(tx, shop_id, name, due_in=DAY)
     backfills.start_tags(tx, shop_id)
+
+
+def open_commerce(tx: Connection, shop_id: int) -> None:
+    """The store's history is written: what waited of orders and products is worked on, and the regular looks begin."""
+    connections.open_commerce(tx, shop_id)
+    changes.ready(tx, shop_id, changes.COMMERCE)
+    for name in (*POLLS_OF_COMMERCE, PROMO_CODES):
+        chores.ensure(tx, shop_id, name)
+    chores.ensure(tx, shop_id, COMPLETENESS, SOON)
+    chores.hurry(tx, shop_id, COMPLETENESS)  # after every first sync
 
 
 def close_lanes(tx: Connection, shop_id: int) -> None:

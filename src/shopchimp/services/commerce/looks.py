@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -118,7 +118,8 @@ class Look:
     def skip(self, reason: str, detail: str | None = None) -> None:
         """It is not for Mailchimp. What Mailchimp got before stays there: its buyer was erased meanwhile."""
         self.ended = True
-        if self.known:
+        if self.known and self.before is not None:
+            self.items.append(replace(self.before, source_updated_at=self.drafted().source_updated_at))
             return
         self.items.append(item_of(self.drafted(), State.SKIPPED, reason=reason, detail=detail))
         if self.before is None or (self.before.state, self.before.reason) != (State.SKIPPED, reason):
