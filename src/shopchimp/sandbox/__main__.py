@@ -65,6 +65,8 @@ def _platforms(given: argparse.Namespace, next_number: Callable[[], int]) -> tup
         hook_validation=given.hook_validation,
         sms_programme=given.sms_programme,
         batch_rate=given.batch_rate,
+        audiences=given.audiences,
+        own_logins=given.own_logins,
         writes=WriteLog(enabled=given.write_log, next_number=next_number),
     )
     return shopify, mailchimp
@@ -138,6 +140,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--mailchimp-client-id", default="sandbox-mailchimp-id")
     parser.add_argument("--mailchimp-client-secret", default="sandbox-mailchimp-secret-for-this-machine-only")
     parser.add_argument("--batch-rate", type=float, default=0, help="operations of /batches a second (0: no limit)")
+    parser.add_argument("--audiences", type=int, default=2, help="Newsletter, Wholesale, and empty ones")
+    parser.add_argument("--own-logins", action="store_true", help="each token counts as another Mailchimp login's")
     parser.add_argument("--double-optin", action="store_true")
     parser.add_argument("--sms-programme", choices=PROGRAMMES, default="approved")
     parser.add_argument("--no-hook-validation", dest="hook_validation", action="store_false")

@@ -48,6 +48,9 @@ class Platform(Protocol):
     def refusal(self, status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
         """Headers and body of the platform's own 429, 500 or 503."""
 
+    def login_of(self, scope: Scope) -> str:
+        """Whose simultaneous calls are counted together."""
+
     def state(self) -> Iterable[Mapping[str, Any]]: ...
     def writes(self) -> Iterable[Mapping[str, Any]]: ...
     def edit(self, change: Mapping[str, Any]) -> Mapping[str, Any]: ...
@@ -109,6 +112,7 @@ class Traffic:
         self.rules: list[Rule] = []
         self.calls: Counter[str] = Counter()
         self.connections = self.max_connections = self.refused = 0
+        self._of_login: Counter[str] = Counter()
         self.latency(latency_ms, batch_latency_ms)
 
     def latency(self, ms: float, batch_ms: float | None = None) -> None:
@@ -117,7 +121,7 @@ class Traffic:
 
     def reset_counts(self) -> None:
         self.calls.clear()
-        self.max_connections, self.refused = self.connections, 0
+        self.max_connections, self.refused = max(self._of_login.values(), default=0), 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -135,20 +139,23 @@ class Traffic:
         app: ASGIApp = self.platform
         if self.recorder is not None:
             app = self.recorder.around(app, platform=self.platform.name, route=route, body=body)
+        login = self.platform.login_of(scope)
         self.connections += 1
-        self.max_connections = max(self.max_connections, self.connections)
+        self._of_login[login] += 1
+        self.max_connections = max(self.max_connections, self._of_login[login])
         try:
-            if self._over_limit(route):
+            if self._over_limit(route, login):
                 self.refused += 1
                 await self._refuse(429, send)
             else:
                 await self._answer(app, route, scope, receive, send)
         finally:
             self.connections -= 1
+            self._of_login[login] -= 1
 
-    def _over_limit(self, route: str) -> bool:
+    def _over_limit(self, route: str, login: str) -> bool:
         limit = self.platform.connection_limit
-        return limit is not None and self.connections > limit and route not in self.platform.unlimited_routes
+        return limit is not None and self._of_login[login] > limit and route not in self.platform.unlimited_routes
 
     async def _answer(self, app: ASGIApp, route: str, scope: Scope, receive: Receive, send: Send) -> None:
         wait = self._batch_wait if route in self.platform.batch_routes else self._wait

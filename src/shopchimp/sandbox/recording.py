@@ -80,7 +80,7 @@ class WriteLog:
     def __init__(self, *, enabled: bool = True, next_number: Callable[[], int] | None = None) -> None:
         self.enabled = enabled
         self._next = next_number or self._own
-        self._lines: list[tuple[int, str, str, bytes]] = []
+        self._lines: list[tuple[int, str, str, bytes, float]] = []
 
     def _own(self) -> int:
         return len(self._lines) + 1
@@ -88,13 +88,14 @@ class WriteLog:
     def add(self, kind: str, key: str, content: Mapping[str, Any]) -> None:
         if self.enabled:
             stored = trimmed(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
-            self._lines.append((self._next(), kind, key, stored))
+            self._lines.append((self._next(), kind, key, stored, time.time()))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for number, kind, key, content in self._lines:
+        for number, kind, key, content, at in self._lines:
             digest = hashlib.sha256(content).hexdigest()
             yield {
                 "n": number,
+                "at": at,
                 "kind": kind,
                 "key": key,
                 "digest": digest,

@@ -141,8 +141,8 @@ class Port:
 
 
 @contextmanager
-def opened(people: int = 50, **traffic_options: Any) -> Iterator[Port]:
-    api = Api(people)
+def opened(people: int = 50, *, account: dict[str, Any] | None = None, **traffic_options: Any) -> Iterator[Port]:
+    api = Api(people, **(account or {}))
     traffic = Traffic(api.sandbox, **traffic_options)
     with serving(with_control(traffic, Control([traffic]))) as url:
         yield Port(url, api, traffic)

@@ -117,17 +117,20 @@ class MailchimpSandbox:
         hook_validation: bool = True,
         sms_programme: str = "approved",
         batch_rate: float = 0.0,
+        audiences: int = 2,
+        own_logins: bool = False,
         writes: WriteLog | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.account = Account(seed=seed, secret=client_secret, writes=writes or WriteLog(), clock=clock)
         self.account.switches.hook_validation = hook_validation
+        self.account.switches.own_logins = own_logins
         edit(self.account, {"sms_programme": sms_programme})
         self.account.batches.rate = batch_rate
         self.account.batches.perform = self._perform
         registered = frozenset({f"{app_url.rstrip('/')}/auth/mailchimp/callback"} if app_url else ())
         self.oauth = OAuth(self.account, client_id=client_id, client_secret=client_secret, redirect_uris=registered)
-        self._seeding = Seeding(self.account, double_optin=double_optin)
+        self._seeding = Seeding(self.account, double_optin=double_optin, audiences=audiences)
 
     @property
     def courier(self) -> Courier | None:
@@ -158,6 +161,13 @@ class MailchimpSandbox:
     def refusal(self, status: int) -> tuple[Headers, bytes]:
         problem = general({429: "too_many_requests", 503: "unavailable"}.get(status, "internal"))
         return problem.headers(), problem.document()
+
+    def login_of(self, scope: Scope) -> str:
+        """A login may make so many calls at once. All tokens are one login's unless `own_logins` is on."""
+        if not self.account.switches.own_logins:
+            return ""
+        found = (value for name, value in scope["headers"] if name == b"authorization")
+        return next(found, b"").decode("latin-1")
 
     def state(self) -> Iterator[Mapping[str, Any]]:
         """The members, then, marked by their `kind`, what the stores hold."""
@@ -284,6 +294,7 @@ class MailchimpSandbox:
             raise Problem(401, "API Key Invalid", said)
         if self.account.switches.disabled:
             raise general("user_disabled")
+        self.account.caller = token
 
     def _oauth(self, scope: Scope, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
         match f"{scope['method']} {scope['path']}":

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from shopchimp.sandbox.mailchimp.account import LOGIN_ID, NAME, Account
+from shopchimp.sandbox.mailchimp.account import NAME, Account
 
 CODE_SECONDS: Final = 60
 
@@ -90,7 +90,7 @@ class OAuth:
             "login": {
                 "email": "ana@example.com",
                 "avatar": None,
-                "login_id": LOGIN_ID,
+                "login_id": self._account.login_id(token),
                 "login_name": "anareyes",
                 "login_email": "ana@example.com",
             },

@@ -1,4 +1,7 @@
-"""The account as it stands before the app comes: 'Newsletter' from the invented people, 'Wholesale' nearly empty."""
+"""The account as it stands before the app comes: 'Newsletter' from the invented people, 'Wholesale' nearly empty.
+
+Further audiences have nobody.
+"""
 
 from typing import Final
 
@@ -30,10 +33,12 @@ WHOLESALE: Final = (
 class Seeding:
     """Takes the people one by one; `finish` puts the changes in the order of their time."""
 
-    def __init__(self, account: Account, *, double_optin: bool = False) -> None:
+    def __init__(self, account: Account, *, double_optin: bool = False, audiences: int = 2) -> None:
         self.newsletter = account.open_audience("Newsletter", created_at=OPENED_AT)
         self.wholesale = account.open_audience("Wholesale", created_at=OPENED_AT + 86_400)
-        for audience in (self.newsletter, self.wholesale):
+        for number in range(3, audiences + 1):
+            account.open_audience(f"Audience {number}", created_at=OPENED_AT + 86_400 * number)
+        for audience in account.audiences.values():
             defaults(audience)
             audience.double_optin = double_optin
         self._changed: list[Member] = []
