@@ -190,6 +190,45 @@ def forget(tx: Connection, shop_id: int, kind: str, ids: Iterable[str]) -> None:
     tx.execute(query, {"shop": shop_id, "kind": kind, "ids": list(ids)})
 
 
+def unseen(
+    tx: Connection,
+    shop_id: int,
+    kind: str,
+    run_id: UUID,
+    *,
+    before: datetime,
+    since: datetime | None = None,
+    after: str = "",
+    limit: int = 250,
+) -> list[str]:
+    """Ids, from just after one, of objects that a run did not find; `since`: only those that are no older.
+
+    `before` is when it began to read: what live sync has touched since then may be newer than the reading.
+    """
+    young = "and occurred_at >= :since" if since is not None else ""
+    query = text(
+        f"""
+        select id from commerce_items where shop_id = :shop and kind = :kind
+            and seen_run is distinct from :run and seen_at < :before and id > :after {young}
+        order by id limit :limit
+        """
+    )
+    values = {"shop": shop_id, "kind": kind, "run": run_id, "before": before, "since": since}
+    return list(tx.execute(query, {**values, "after": after, "limit": limit}).scalars())
+
+
+def customers_with(tx: Connection, shop_id: int, kind: str, customer_ids: Sequence[int]) -> set[int]:
+    """Which of these customers have anything of this kind."""
+    query = text(
+        """
+        select distinct customer_id from commerce_items
+        where shop_id = :shop and kind = :kind and customer_id = any(:customers)
+        """
+    )
+    found = tx.execute(query, {"shop": shop_id, "kind": kind, "customers": list(customer_ids)})
+    return set(found.scalars())
+
+
 def forget_unseen(tx: Connection, shop_id: int, kind: str, run_id: UUID, *, before: datetime) -> list[str]:
     """Forget the objects that a complete reading did not find; gives back their ids.
 
@@ -225,19 +264,22 @@ def sums(tx: Connection, shop_id: int) -> dict[str, Sum]:
     return found
 
 
+# two looks into two indexes: with an `or` Postgres may read all objects of the shop
+OF_PERSON = f"""
+    select {_COLUMNS} from commerce_items where shop_id = :shop and kind = any(:kinds) and key = :key
+    union all
+    select {_COLUMNS} from commerce_items where shop_id = :shop and kind = any(:kinds) and customer_id = :customer
+        and key is distinct from :key
+    order by occurred_at desc nulls last, id desc limit :limit
+"""
+
+
 def of_person(
     tx: Connection, shop_id: int, key: str | None, customer_id: int | None, kinds: Sequence[str], *, limit: int = 1000
 ) -> list[Item]:
     """What belongs to a person, by address or as this customer, newest first."""
-    query = text(
-        f"""
-        select {_COLUMNS} from commerce_items
-        where shop_id = :shop and kind = any(:kinds) and (key = :key or customer_id = :customer)
-        order by occurred_at desc nulls last, id desc limit :limit
-        """
-    )
     values = {"shop": shop_id, "key": key, "customer": customer_id, "kinds": list(kinds), "limit": limit}
-    return [Item(**row._mapping) for row in tx.execute(query, values)]
+    return [Item(**row._mapping) for row in tx.execute(text(OF_PERSON), values)]
 
 
 def page(
