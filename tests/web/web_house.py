@@ -32,7 +32,7 @@ API_KEY, SECRET = "web-test-key", "web-test-secret-of-more-than-32-bytes"
 SHOP, OTHER_SHOP = "demo-store.myshopify.com", "other-store.myshopify.com"
 BRIDGE = "https://cdn.shopify.com/shopifycloud/app-bridge.js"
 WAKERS = ("previews", "syncs", "live", "failed", "held", "drift", "settings_fields", "settings_tags", "settings_sms")
-WAKERS += ("promo_codes",)
+WAKERS += ("promo_codes", "commerce", "api.commerce")
 WAKERS += tuple(
     f"api.{name}" for name in ("previews", "sync_runs", "live", "stopped", "audits", "doors", "promo_codes")
 )

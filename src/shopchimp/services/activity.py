@@ -201,7 +201,12 @@ def _named(activity: Activity, kind: str, actions: dict[str, str]) -> str:
     return " ".join(filter(None, (kind, name, said)))
 
 
+def _completeness(activity: Activity) -> str:
+    return "The sums of orders and products don't close" if activity.detail.get("open") else "The sums close again"
+
+
 _WHAT = {
+    "completeness": _completeness,
     "order": _order,
     "cart": _cart,
     "product": _product,

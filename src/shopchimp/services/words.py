@@ -62,6 +62,7 @@ ACTIVITY_KINDS = {
     "cart": "Cart",
     "product": "Product",
     "promo": "Promo code",
+    "completeness": "Completeness",
     "breaker": "Circuit breaker",
     "privacy": "Privacy",
     "run": "First sync",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from shopchimp.services import live_status, overview, progress
+from shopchimp.services.commerce import books, promo_report
 from shopchimp.web import deps, render
 from shopchimp.web.deps import PageVisitor
 
@@ -21,7 +24,12 @@ def home(request: Request, visitor: PageVisitor) -> Response:
         return RedirectResponse(setup_address(found), 303)
     measured = progress.progress(database, visitor.shop_id, found.run.id)
     live = live_status.live(database, visitor.shop_id)
-    return render.page(request, visitor, "overview.html", section="overview", found=found, progress=measured, live=live)
+    values: dict[str, Any] = {"found": found, "progress": measured, "live": live}
+    values |= {
+        "commerce": books.of_shop(database, visitor.shop_id),
+        "promo": promo_report.status(database, visitor.shop_id),
+    }
+    return render.page(request, visitor, "overview.html", section="overview", **values)
 
 
 def setup_address(found: overview.Overview) -> str:

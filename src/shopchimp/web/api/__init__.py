@@ -7,7 +7,19 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from shopchimp.web.api import activity, audits, doors, live, people, previews, promo_codes, shop, stopped, sync_runs
+from shopchimp.web.api import (
+    activity,
+    audits,
+    commerce,
+    doors,
+    live,
+    people,
+    previews,
+    promo_codes,
+    shop,
+    stopped,
+    sync_runs,
+)
 from shopchimp.web.api.models import Problem
 from shopchimp.web.errors import PROBLEM_TYPE
 
@@ -31,7 +43,7 @@ _RESPONSES[401]["headers"] = {
 }
 
 router = APIRouter(responses=_RESPONSES)
-for part in (shop, doors, previews, sync_runs, live, stopped, audits, activity, people, promo_codes):
+for part in (shop, doors, previews, sync_runs, live, stopped, audits, activity, people, promo_codes, commerce):
     router.include_router(part.router)
 
 document = APIRouter(include_in_schema=False)

@@ -26,6 +26,7 @@ Kind = Literal[
     "cart",
     "product",
     "promo",
+    "completeness",
     "breaker",
     "privacy",
     "run",

@@ -9,10 +9,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shopchimp.web.api.models import Answer, Cursor
+from shopchimp.web.api.models import Answer, Asked, Cursor
 
 DealState = Literal["completed", "abandoned"]
 ItemState = Literal["synced", "skipped", "failed"]
+Kind = Literal["product", "customer", "order", "cart", "promo_rule", "promo_code"]
+LookableKind = Literal["order", "product", "cart"]
+NextCode = Annotated[str | None, Field(description="Give it back as `cursor` for the next page; null at the end")]
 
 
 class Product(Answer):
@@ -72,23 +75,52 @@ class Commerce(Answer):
     next_cursor: Cursor
 
 
-class Sums(Answer):
-    """Of one kind: read = synced + skipped + failed + waiting, where `closes`."""
+class Books(Answer):
+    """One kind: read = synced + skipped + failed + waiting, by reason."""
 
-    kind: str
-    title: str
+    kind: Kind
     read: int
     synced: int
-    waiting: int
     skipped: dict[str, int]
     failed: dict[str, int]
+    waiting: int
+    source: Annotated[int | None, Field(description="Shopify's own count at the last look")]
+    missing: Annotated[int, Field(description="Shopify has so many that we haven't seen")]
+    extra: Annotated[int, Field(description="We have so many that Shopify hasn't any more")]
     closes: bool
 
 
-class Completeness(Answer):
-    kinds: list[Sums]
+class CommerceBooks(Answer):
+    kinds: list[Books]
     closes: bool
-    looked_at: datetime | None
+    checked_at: Annotated[datetime | None, Field(description="When they were held against Shopify's own counts")]
+    open_since: Annotated[datetime | None, Field(description="Since when they don't close: an alarm")]
+    store_id: Annotated[str | None, Field(description="This store in Mailchimp's e-commerce data")]
+    since: Annotated[datetime | None, Field(description="When orders and products went live")]
+
+
+class CommerceObject(Answer):
+    id: str
+    name: str
+    link: str | None
+    at: datetime | None
+    result: ItemState
+    reason: str | None
+    detail: Annotated[str | None, Field(description="Mailchimp's own words")]
+
+
+class CommerceObjects(Answer):
+    objects: list[CommerceObject]
+    next_cursor: NextCode
+
+
+class RetryObjects(Asked):
+    ids: Annotated[list[str] | None, Field(max_length=1000, description="Absent: all failed ones")] = None
+    reason: Annotated[str, Field(max_length=64)] = ""
+
+
+class Retried(Answer):
+    retried: int
 
 
 class PromoRun(Answer):
@@ -115,9 +147,6 @@ class PromoCodesStatus(Answer):
     last_run: PromoRun | None
     next_run_at: datetime | None
     codes: dict[str, int]
-
-
-NextCode = Annotated[str | None, Field(description="Give it back as `cursor` for the next page; null at the end")]
 
 
 class Discount(Answer):
