@@ -60,6 +60,20 @@ def upgrade() -> None:
     op.create_index(
         "ix_commerce_items_state", "commerce_items", ["shop_id", "kind", "state", "reason", "id"], unique=False
     )
+    op.create_index(
+        "ix_commerce_items_number",
+        "commerce_items",
+        ["shop_id", sa.text("(shown ->> 'number')")],
+        unique=False,
+        postgresql_where=sa.text("kind = 'order'"),
+    )
+    op.create_index(
+        "ix_activities_order",
+        "activities",
+        ["shop_id", sa.text("(detail ->> 'id')")],
+        unique=False,
+        postgresql_where=sa.text("kind = 'order'"),
+    )
     op.create_table(
         "checkouts",
         sa.Column("shop_id", sa.BigInteger(), nullable=False),
@@ -133,6 +147,8 @@ def downgrade() -> None:
     op.drop_index("ix_checkouts_seen_at", table_name="checkouts")
     op.drop_index("ix_checkouts_shop_id_cart_token", table_name="checkouts")
     op.drop_table("checkouts")
+    op.drop_index("ix_activities_order", table_name="activities", postgresql_where=sa.text("kind = 'order'"))
+    op.drop_index("ix_commerce_items_number", table_name="commerce_items", postgresql_where=sa.text("kind = 'order'"))
     op.drop_index("ix_commerce_items_state", table_name="commerce_items")
     op.drop_index(
         "ix_commerce_items_parent", table_name="commerce_items", postgresql_where=sa.text("parent IS NOT NULL")

@@ -218,3 +218,30 @@ def test_of_a_person_without_purchases_the_panel_says_so(embedded, database, sho
 def test_another_shops_person_has_no_panel(embedded, database, anna):
     house.add_shop(database, house.OTHER_SHOP)
     assert embedded(house.OTHER_SHOP).get(f"/api/v1/people/{anna}/commerce").status_code == 404
+
+
+@pytest.mark.parametrize("typed", ["#1042", "1042", " 1042 "])
+def test_an_order_is_found_by_its_number(embedded, database, anna, shop, typed):
+    """Criterion 20; an order of the first sync has no line of its own, and is found all the same."""
+    client = embedded()
+    found = client.post("/activity/search", data={"q": typed})
+    assert found.headers["location"] == "/activity?order=6042"
+    page = client.get("/activity?order=6042").text
+    assert "Live sync has written nothing about this order." in page
+    assert f'<a href="/contacts/{anna}">Anna Berg</a>' in page
+    told = {"id": "6042", "number": "#1042", "action": "update"}
+    house.add_live_line(database, shop, anna, kind="order", direction="to_mailchimp", detail=told)
+    other = {"id": "6041", "number": "#1041", "action": "update"}
+    house.add_live_line(database, shop, anna, kind="order", direction="to_mailchimp", detail=other)
+    log = client.get("/activity?order=6042").text.partition('id="log"')[2]
+    assert "Order #1042" in log
+    assert "Order #1041" not in log
+    lines = client.get("/api/v1/activity?order_id=6042").json()["activities"]
+    assert [line["what"] for line in lines] == ["Order #1042"]
+
+
+def test_another_shops_order_is_not_found(embedded, database, anna):
+    house.add_shop(database, house.OTHER_SHOP)
+    other = embedded(house.OTHER_SHOP)
+    assert other.post("/activity/search", data={"q": "#1042"}).status_code == 422
+    assert other.get("/activity?order=6042").status_code == 404

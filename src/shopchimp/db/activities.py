@@ -37,6 +37,7 @@ class Filter:
     result: str = ""
     person_id: int | None = None
     run_id: UUID | None = None
+    order_id: str = ""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -53,6 +54,7 @@ _CONDITIONS = {
     "result": "a.result = :result",
     "person_id": "a.person_id = :person_id",
     "run_id": "a.run_id = :run_id",
+    "order_id": "a.kind = 'order' and a.detail ->> 'id' = :order_id",
     "since": "a.at >= :since",
     "until": "a.at < :until",
 }

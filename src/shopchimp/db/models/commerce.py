@@ -30,6 +30,9 @@ class CommerceItem(Base):
         ),
         Index("ix_commerce_items_parent", "shop_id", "kind", "parent", postgresql_where=text("parent IS NOT NULL")),
         Index("ix_commerce_items_state", "shop_id", "kind", "state", "reason", "id"),
+        Index(
+            "ix_commerce_items_number", "shop_id", text("(shown ->> 'number')"), postgresql_where=text("kind = 'order'")
+        ),
     )
 
     shop_id: Mapped[int] = mapped_column(primary_key=True)

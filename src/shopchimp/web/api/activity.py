@@ -47,6 +47,7 @@ def log(
     result: Result | None = None,
     person_id: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     run_id: UUID | None = None,
+    order_id: Annotated[str, Query(max_length=20, pattern="^[0-9]*$", description="Shopify's number of an order")] = "",
     since: datetime | None = None,
     until: datetime | None = None,
     cursor: Annotated[int | None, Query(ge=1, le=2**53)] = None,
@@ -59,6 +60,7 @@ def log(
         result=result or "",
         person_id=person_id,
         run_id=run_id,
+        order_id=order_id,
         since=since,
         until=until,
     )
