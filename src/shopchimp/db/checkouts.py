@@ -68,6 +68,17 @@ def get(tx: Connection, shop_id: int, tokens: Iterable[str]) -> dict[str, Checko
     return {row.token: Checkout(**row._mapping) for row in rows}
 
 
+def after(tx: Connection, shop_id: int, *, after: str, limit: int) -> list[Checkout]:
+    """Up to `limit` checkouts of which anything was told, in the order of their tokens, from just after one."""
+    query = text(
+        f"""
+        select {_COLUMNS} from checkouts where shop_id = :shop and token > :after and node <> '{{}}'::jsonb
+        order by token limit :limit
+        """
+    )
+    return [Checkout(**row._mapping) for row in tx.execute(query, {"shop": shop_id, "after": after, "limit": limit})]
+
+
 def by_cart(tx: Connection, shop_id: int, cart_tokens: Iterable[str]) -> list[Checkout]:
     """The checkouts of these carts of the storefront, oldest first."""
     query = text(

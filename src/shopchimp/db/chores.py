@@ -63,7 +63,7 @@ def claim(tx: Connection, *, names: Iterable[str], token: UUID, lease: float) ->
             select h.shop_id, h.name from chores h
             join connections c on c.shop_id = h.shop_id join shops s on s.id = h.shop_id
             where h.due_at <= now() and h.name = any(:names) and c.state = 'connected'
-                and (c.live_since is not null or h.name = 'hooks')
+                and (c.live_since is not null or h.name in ('hooks', 'store_quiet'))
                 and s.uninstalled_at is null and s.access_token is not null
             order by h.due_at limit 1 for update of h skip locked
         )

@@ -90,6 +90,24 @@ def forget(connection: Connection, run_id: UUID, table: str) -> None:
         cursor.execute(sql.SQL("delete from {} where run_id = %s").format(sql.Identifier(table)), (run_id,))
 
 
+def customers_after(tx: Tx, run_id: UUID, *, after: int, limit: int) -> list[tuple[int, str | None, dict[str, Any]]]:
+    """Up to `limit` of the run's customers in the order of their ids: id, address and fields."""
+    query = text(
+        """
+        select customer_id, email, fields from run_customers where run_id = :run and customer_id > :after
+        order by customer_id limit :limit
+        """
+    )
+    rows = tx.execute(query, {"run": run_id, "after": after, "limit": limit})
+    return [(row.customer_id, row.email, row.fields) for row in rows]
+
+
+def forget_customers(tx: Tx, shop_id: int) -> None:
+    """Delete the customers that the runs of a shop read."""
+    runs = "select id from sync_runs where shop_id = :shop"
+    tx.execute(text(f"delete from run_customers where run_id in ({runs})"), {"shop": shop_id})
+
+
 def forget_all(tx: Tx, shop_id: int, *, but: UUID | None = None) -> None:
     """Delete what the runs of a shop read and planned. What came of it stays in the log and in the run's counts."""
     for table in ("run_contacts", "run_customers", "plan"):

@@ -157,6 +157,13 @@ def save(tx: Connection, run_id: UUID, token: UUID, **values: Any) -> None:
         raise LeaseLost
 
 
+def save_end(tx: Connection, run_id: UUID, token: UUID, **values: Any) -> None:
+    """Store what work in flight came to, also where the merchant stopped the run meanwhile, as long as it is ours."""
+    statement = _TABLE.update().where(_TABLE.c.id == run_id, _TABLE.c.token == token).values(attempts=0, **values)  # type: ignore[attr-defined]
+    if tx.execute(statement).rowcount != 1:
+        raise LeaseLost
+
+
 def save_raw(connection: psycopg.Connection[Any], run: Run, token: UUID) -> None:
     """Store the place reached in the transaction of what was read or planned: neither is ever without the other."""
     with connection.cursor() as cursor:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +22,7 @@ from shopchimp.db.sync_runs import LeaseLost, Run
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
 from shopchimp.jobs.verdicts import DATABASE_AWAY, DEAD_TOKEN
 from shopchimp.runtime import Runtime
+from shopchimp.services.commerce import backfill, store
 from shopchimp.services.sync_runs import RunState, advance
 
 log = structlog.get_logger()
@@ -29,9 +31,9 @@ SLICE = 20.0  # seconds one run is worked on before others get their turn
 PATIENCE = 3.0  # seconds a worker waits for a run that falls due soon, rather than going to sleep
 THROTTLED = frozenset({"mc_slow_down", "sh_slow_down", "sh_bulk_busy"})  # waiting as asked is no attempt
 MERCHANT_MENDS = frozenset({"mc_plan_limit"})  # refusals of a whole batch after which the merchant can go on
-AT_MAILCHIMP = frozenset({"read_contacts", "contacts"})  # phases that need Mailchimp's connections
+AT_MAILCHIMP = frozenset({"read_contacts", "contacts", *backfill.PHASES})  # phases that need Mailchimp's connections
 NO_SLOT = 0.5  # seconds until the next look, while others have all of them
-LEFT_TO_LIVE = 2  # slots, for other shops of the same login that are live
+LEFT_TO_LIVE = 2  # slots, for other shops of the same login that are live, and for this one's own contacts
 MAX_ATTEMPTS = 30  # claims that failed or were never given back, without any progress between them: then we give up
 
 
@@ -78,7 +80,8 @@ def _take_slots(runtime: Runtime, run: Run, token: UUID) -> tuple[str | None, in
         connection = connections.get(tx, run.shop_id)
         if connection is None:
             return None, 0  # the work itself finds out and says so
-        at_most = max(1, count - LEFT_TO_LIVE) if lanes.shares_login(tx, run.shop_id) else count
+        live = lanes.shares_login(tx, run.shop_id) or (run.phase in backfill.PHASES and connection.live_since)
+        at_most = max(1, count - LEFT_TO_LIVE) if live else count
         taken = slots.take(tx, connection.login_id, at_most, token=token, lease=runtime.lease_seconds, count=count)
     return connection.login_id, len(taken)
 
@@ -138,7 +141,8 @@ def _ask_merchant(runtime: Runtime, run: Run, token: UUID, error: PlatformError)
 def _give_up(runtime: Runtime, run: Run, token: UUID, code: str, detail: str) -> tuple[None, dict[str, Any]]:
     log.error("run_failed", code=code)
     with suppress(LeaseLost), runtime.database.transaction() as tx:
-        sync_runs.save(tx, run.id, token, state=RunState.FAILED.value)
+        sync_runs.save(tx, run.id, token, state=RunState.FAILED.value, finished_at=datetime.now(UTC))
+        store.hurry_quiet(tx, run.shop_id)
         notes.add(tx, run.shop_id, kind="run", run_id=run.id, cause=code, detail={"failed": True})
     return None, {"code": code, "detail": detail[:500]}
 

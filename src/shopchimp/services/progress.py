@@ -13,7 +13,7 @@ from shopchimp.db.run_reports import SideProgress
 from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
 from shopchimp.services import words
-from shopchimp.services.sync_runs import LATER
+from shopchimp.services.commerce import pacing
 
 RATE_WINDOW = timedelta(minutes=2)
 ESTIMATE_AFTER = timedelta(seconds=30)
@@ -25,7 +25,7 @@ CONTACTS_A_PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class PhaseProgress:
-    """One phase: `state` is done, active, waiting or later (it joins the first sync in a later version)."""
+    """One phase: `state` is done, active, waiting or skipped, for the reason in `why` (a cause's code)."""
 
     name: str
     title: str
@@ -33,11 +33,15 @@ class PhaseProgress:
     done: int | None
     total: int | None
     failed: int = 0
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run as the merchant watches it. `seconds_left` None means nothing honest can be said yet."""
+    """A run as the merchant watches it. `seconds_left` None means nothing honest can be said yet.
+
+    `done` and `total` count people's writes and the store's objects, `people_left` the former alone.
+    """
 
     run: Run
     phases: tuple[PhaseProgress, ...]
@@ -45,6 +49,7 @@ class Progress:
     total: int
     rate: float | None
     seconds_left: float | None
+    people_left: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
 
@@ -119,7 +124,7 @@ def _so_far(measured: Progress) -> People:
         skipped[reason] = skipped.get(reason, 0) + n
     rest = max(read - sum(skipped.values()) - sum(measured.failed.values()), 0)
     started = measured.run.started_at is not None
-    waiting = min(rest, measured.total - measured.done) if started else rest
+    waiting = min(rest, measured.people_left) if started else rest
     return People(read, rest - waiting, waiting, skipped, dict(measured.failed))
 
 
@@ -142,14 +147,18 @@ def measure(
     done = sum(side.done for side in sides.values())
     total = sum(side.total for side in sides.values())
     recent = sum(side.recent for side in sides.values())
+    goods = pacing.goods(run)
     rate = _rate(run, recent, now)
+    left = _seconds_left(run, done, total, rate, now) if done < total else 0.0
+    of_goods = goods.seconds_left
     return Progress(
         run=run,
         phases=tuple(_phases(run, sides)),
-        done=done,
-        total=total,
-        rate=rate,
-        seconds_left=_seconds_left(run, done, total, rate, now),
+        done=done + goods.done,
+        total=total + goods.total,
+        rate=rate or goods.rate,
+        seconds_left=None if left is None or of_goods is None or run.state != "running" else left + of_goods,
+        people_left=total - done,
         skipped={e.reason: e.n for e in exceptions if e.result == "skipped"},
         failed={e.reason: e.n for e in exceptions if e.result == "failed"},
     )
@@ -178,9 +187,11 @@ def _phases(run: Run, sides: Mapping[str, SideProgress]) -> list[PhaseProgress]:
         done, total = _rows(name, run, sides)
         state = _reading_state(name, run) if name in READING else _writing_state(run, done, total)
         found.append(PhaseProgress(name, words.PHASE_TITLES[name], state, done, total))
-    later = [PhaseProgress(name, words.PHASE_TITLES[name], "later", None, None) for name in LATER]
+    for goods in pacing.phases(run):
+        title = words.PHASE_TITLES[goods.name]
+        found.append(PhaseProgress(goods.name, title, goods.state, goods.done, goods.total, goods.failed, goods.why))
     state = "done" if run.state == "done" else "active" if run.phase == "live" else "waiting"
-    return [*found, *later, PhaseProgress("live", words.PHASE_TITLES["live"], state, None, None)]
+    return [*found, PhaseProgress("live", words.PHASE_TITLES["live"], state, None, None)]
 
 
 def _reading_state(name: str, run: Run) -> str:

@@ -24,7 +24,9 @@ from shopchimp.domain.fields import FieldMap
 from shopchimp.mailchimp import audiences
 from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.services import audience, going_live, planning, reading, settings, watching, writing
+from shopchimp.services.commerce import backfill, store
 from shopchimp.services.gateways import Gateways
+from shopchimp.services.starting import StartRefused as StartRefused  # noqa: PLC0414 - known from here
 from shopchimp.shopify.client import ShopifyClient
 
 log = structlog.get_logger()
@@ -47,18 +49,8 @@ class RunState(StrEnum):
     EXPIRED = "expired"
 
 
-LATER = ("products", "customers", "orders", "carts", "promo_codes")  # join in later versions
-PHASES = ("read_contacts", "read_customers", "plan", "contacts", "consent", *LATER, "live")
+PHASES = ("read_contacts", "read_customers", "plan", "contacts", "consent", *backfill.PHASES, "live")
 ENDED = frozenset({RunState.DONE, RunState.CANCELLED, RunState.FAILED, RunState.EXPIRED})
-
-
-class StartRefused(Exception):
-    """A run can't be made, started or changed now. `code` is stable, `message` is for the merchant."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 def make_preview(database: Database, shop_id: int) -> UUID:
@@ -217,6 +209,7 @@ def has_written(tx: Connection, shop_id: int, audience_id: str) -> bool:
 def _end(tx: Connection, run: Run, state: RunState) -> None:
     now = datetime.now(UTC)
     sync_runs.set_state(tx, run.shop_id, run.id, state, due=False, finished_at=now)
+    store.hurry_quiet(tx, run.shop_id)
     notes.add(tx, run.shop_id, kind="run", run_id=run.id, detail={state.value: True})
 
 
@@ -263,6 +256,7 @@ def _advance(
             _check_fields(database, run, token, mailchimp)
         reading.start_bulk(database, run, token, shopify)
         reading.read_contacts(database, run, token, mailchimp, threads=gateways.connections)
+        backfill.expect(shopify, run, _scopes(database, run.shop_id))
         _next_phase(database, run, token, "read_customers")
         return 0.0  # Mailchimp's connections are others' now
     if run.state == RunState.PREPARING and run.phase == "read_customers":
@@ -281,13 +275,21 @@ def _advance(
             with database.transaction() as tx:
                 sync_runs.save(tx, run.id, token, cursor=run.cursor)
                 going_live.prepare(tx, run.shop_id)
+        backfill.begin(database, run, token, shopify)
         _add_fields(run, mailchimp)
         writer = writing.open_writer(database, run, token, mailchimp, shopify)
         wait = writing.write(writer, threads=gateways.connections, until=until, stopped=stopped)
         if wait is not None:
             return wait
-        _next_phase(database, run, token, "live")
-    _finish(database, run, token)
+        _people_are_live(database, run, token)
+        return 0.0  # live sync may have some of the connections now
+    while run.phase in backfill.PHASES:
+        part = backfill.Backfill(gateways, run, token, mailchimp, shopify, until, stopped)
+        wait = part.advance()
+        if wait is not None:
+            return wait
+        _next_phase(database, run, token, backfill.next_phase(run))
+    _finish(gateways, run, token)
     return None
 
 
@@ -296,14 +298,19 @@ def _begin_phase(run: Run) -> None:
 
 
 def _next_phase(database: Database, run: Run, token: UUID, phase: str) -> None:
-    """Store how long the phase took by the wall clock, waiting and restarts included, and enter the next one."""
+    """Store how long the phase took, and enter the next one."""
+    with database.transaction() as tx:
+        _enter(tx, run, token, phase)
+
+
+def _enter(tx: Connection, run: Run, token: UUID, phase: str) -> None:
+    """Enter a phase; the one before took so long by the wall clock, waiting and restarts included."""
     now = datetime.now(UTC)
     began = datetime.fromisoformat(run.cursor.get("phase_began") or now.isoformat())
     run.timings[run.phase] = round((now - began).total_seconds(), 3)
     run.cursor["phase_began"] = now.isoformat()
-    with database.transaction() as tx:
-        sync_runs.save(tx, run.id, token, phase=phase, cursor=run.cursor, timings=run.timings)
     run.phase = phase
+    sync_runs.save(tx, run.id, token, phase=phase, cursor=run.cursor, counts=run.counts, timings=run.timings)
 
 
 def _check_fields(database: Database, run: Run, token: UUID, mailchimp: MailchimpClient) -> None:
@@ -331,16 +338,18 @@ def _add_fields(run: Run, mailchimp: MailchimpClient) -> None:
 def _ready(database: Database, run: Run, token: UUID) -> None:
     _next_phase(database, run, token, "contacts")
     run.cursor.pop("phase_began", None)
-    with database.raw() as connection:  # the plan holds all that is needed of them
-        for table in ("run_contacts", "run_customers"):
-            run_tables.forget(connection, run.id, table)
+    with database.raw() as connection:  # the plan holds all that is needed of the contacts
+        run_tables.forget(connection, run.id, "run_contacts")
     with database.transaction() as tx:
         until = datetime.now(UTC) + PREVIEW_LASTS
         sync_runs.save(tx, run.id, token, state=RunState.READY.value, expires_at=until, cursor=run.cursor)
 
 
-def _finish(database: Database, run: Run, token: UUID) -> None:
-    """Store the people nothing was written for, add up, end the run and open the live lanes (S12)."""
+def _people_are_live(database: Database, run: Run, token: UUID) -> None:
+    """Contacts and consent are written: store whom nothing was written for, add up, open the contacts' lanes (S12).
+
+    The store's history may take hours; nobody's opt-out waits for it.
+    """
     last = int(run.counts.get("planned", 0))
     for first in range(int(run.cursor.get("stored", 0)) + 1, last + 1, BLOCK):
         end = min(first + BLOCK - 1, last)
@@ -349,7 +358,6 @@ def _finish(database: Database, run: Run, token: UUID) -> None:
             seen_at = run.cursor["contacts_since"]
             results.store_untouched(tx, run.shop_id, run.id, first=first, last=end, seen_at=seen_at)
             sync_runs.save(tx, run.id, token, cursor=run.cursor)
-    _next_phase(database, run, token, "done")
     with database.transaction() as tx:
         result = results.totals(tx, run.id)
         people = result["people"]
@@ -357,9 +365,31 @@ def _finish(database: Database, run: Run, token: UUID) -> None:
         if people["read"] != people["synced"] + missed:
             raise AssertionError("the sums of a run don't close")
         run.counts["result"] = result
-        now = datetime.now(UTC)
-        sync_runs.save(tx, run.id, token, state=RunState.DONE.value, counts=run.counts, finished_at=now)
-        notes.add(tx, run.shop_id, kind="run", run_id=run.id, detail={"done": True, **people})
+        _enter(tx, run, token, backfill.first_phase())
         going_live.open_lanes(tx, run.shop_id, contacts=_audience_size(run))
     watching.forget(run.id)
+
+
+def _finish(gateways: Gateways, run: Run, token: UUID) -> None:
+    """Let the store's automations go, end the run and open the lane of orders and products."""
+    backfill.close_books(run)
+    with gateways.database.transaction() as tx:
+        sync_runs.fence_write(tx, run.id, token)
+    store.set_syncing(gateways, run.shop_id, on=False)
+    _next_phase(gateways.database, run, token, "done")
+    people = run.counts["result"]["people"]
+    with gateways.database.transaction() as tx:
+        now = datetime.now(UTC)
+        sync_runs.save(tx, run.id, token, state=RunState.DONE.value, counts=run.counts, finished_at=now)
+        detail = {"done": True, **people, "commerce": run.counts.get("commerce") or {}}
+        notes.add(tx, run.shop_id, kind="run", run_id=run.id, detail=detail)
+        if store.load(tx, run.shop_id) is not None:
+            going_live.open_commerce(tx, run.shop_id)
+        store.hurry_quiet(tx, run.shop_id)
     log.info("run_done", run=str(run.id), count=people["read"])
+
+
+def _scopes(database: Database, shop_id: int) -> str:
+    with database.transaction() as tx:
+        shop = shops.get(tx, shop_id)
+    return shop.scopes if shop is not None else ""

@@ -1,9 +1,13 @@
-"""The commerce part of a first sync: its phases in the order in which one needs the other, and what each may read."""
+"""The commerce part of a first sync: its phases, in the order in which one needs the other."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
+
+from shopchimp.domain.commerce.results import Kind
+
+HISTORY_DAYS: Final = 60  # how far back Shopify shows orders without the scope read_all_orders
 
 
 class Phase(StrEnum):
@@ -16,9 +20,14 @@ class Phase(StrEnum):
     PROMO_CODES = "promo_codes"
 
     @property
-    def scope(self) -> str:
-        """Shopify's permission without which there is nothing to read; empty where no other is needed."""
-        return _SCOPES[self]
+    def kinds(self) -> tuple[Kind, ...]:
+        """What is written in it."""
+        return _KINDS[self]
+
+    @property
+    def reads(self) -> str:
+        """What it reads from Shopify, as the scopes are looked up by (`shopify.commerce.NEEDS`)."""
+        return "promo_rules" if self is Phase.PROMO_CODES else self.value
 
     @property
     def next(self) -> Phase | None:
@@ -27,28 +36,15 @@ class Phase(StrEnum):
         return later[0] if later else None
 
 
-_SCOPES: Final = {
-    Phase.PRODUCTS: "read_products",
-    Phase.CUSTOMERS: "",
-    Phase.ORDERS: "read_orders",
-    Phase.CARTS: "read_orders",
-    Phase.PROMO_CODES: "read_discounts",
+_KINDS: Final = {
+    Phase.PRODUCTS: (Kind.PRODUCT,),
+    Phase.CUSTOMERS: (Kind.CUSTOMER,),
+    Phase.ORDERS: (Kind.ORDER,),
+    Phase.CARTS: (Kind.CART,),
+    Phase.PROMO_CODES: (Kind.PROMO_RULE, Kind.PROMO_CODE),
 }
-ALL_ORDERS: Final = "read_all_orders"
-HISTORY_DAYS: Final = 60  # how far back Shopify shows orders without it
 
 
-def granted(scopes: str) -> frozenset[str]:
-    """The permissions in a list as Shopify spells it. `write_x` lets one read x as well."""
-    named = {scope.strip() for scope in scopes.split(",")} - {""}
-    return frozenset(named | {f"read_{scope.removeprefix('write_')}" for scope in named if scope.startswith("write_")})
-
-
-def is_wanted(scopes: str) -> bool:
-    """Whether the merchant granted any permission of commerce: without one there is no store at Mailchimp."""
-    return any(phase.scope in granted(scopes) for phase in Phase)
-
-
-def is_allowed(phase: Phase, scopes: str) -> bool:
-    """Whether the phase has something it may read."""
-    return is_wanted(scopes) and (not phase.scope or phase.scope in granted(scopes))
+def is_wanted(readable: frozenset[str]) -> bool:
+    """Whether there is commerce to sync at all: with customers alone there is no store at Mailchimp."""
+    return bool(readable - {Phase.CUSTOMERS.value})

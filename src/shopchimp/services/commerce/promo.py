@@ -27,7 +27,7 @@ from shopchimp.services import settings
 from shopchimp.services.commerce import promo_codes, promo_rules, roads, store
 from shopchimp.services.commerce.promo_work import PromoWork, trouble_of
 from shopchimp.services.gateways import Gateways
-from shopchimp.services.sync_runs import StartRefused
+from shopchimp.services.starting import StartRefused
 from shopchimp.shopify import commerce
 
 log = structlog.get_logger()
@@ -88,14 +88,14 @@ def is_open(tx: Connection, shop_id: int) -> bool:
     return connection is not None and connection.commerce_since is not None and connection.store_id is not None
 
 
-def next_at(tx: Connection, shop_id: int) -> datetime | None:
+def next_at(tx: Connection, shop_id: int, now: datetime | None = None) -> datetime | None:
     """When the next run begins by itself; None where there is none to come."""
     if not is_open(tx, shop_id):
         return None
     hours = timedelta(hours=settings.get(tx, shop_id).promo_hours)
     last = next(iter(promo_runs.latest(tx, shop_id)), None)
     if last is None:
-        return datetime.now(UTC)
+        return now or datetime.now(UTC)
     share = JITTER * (last.id.int % 1000) / 1000  # the same each time it is asked for
     return last.started_at + hours * (1 + share)
 
@@ -152,7 +152,7 @@ def _slots(gateways: Gateways, shop_id: int, token: UUID) -> Iterator[int]:
 
 
 def _until_due(tx: Connection, shop_id: int, now: datetime) -> float:
-    due = next_at(tx, shop_id)
+    due = next_at(tx, shop_id, now)
     return (due - now).total_seconds() if due else LOOK
 
 

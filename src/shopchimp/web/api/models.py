@@ -225,9 +225,10 @@ class StartSync(Asked):
 class Phase(Answer):
     name: str
     title: str
-    state: Literal["done", "active", "waiting", "later"]
+    state: Literal["done", "active", "waiting", "skipped"]
     done: int | None
     total: int | None
+    why: Annotated[str | None, Field(description="The cause's code, of a phase that is skipped")] = None
 
 
 class People(Answer):

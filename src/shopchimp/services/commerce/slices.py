@@ -1,0 +1,247 @@
+"""A slice of a phase: what is to be written of it, what must be there before, and what comes of it.
+
+Preparing compares each object with what we remember: an equal digest needs no call, so that work done twice costs
+nothing. Every object ends as synced, skipped with a reason or failed with a reason, whatever happens to its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy import Connection
+
+from shopchimp.db import checkouts, commerce_items, people
+from shopchimp.db.commerce_items import Item, State
+from shopchimp.domain.addresses import normalise
+from shopchimp.domain.commerce.phases import Phase
+from shopchimp.domain.commerce.results import Kind, Step, once
+from shopchimp.domain.commerce.spelling import short_id
+from shopchimp.domain.commerce.store import Node
+from shopchimp.domain.errors import PlatformError
+from shopchimp.services.commerce.drafts import Draft
+from shopchimp.services.commerce.looks import ABOUT_THE_BUYER
+from shopchimp.services.commerce.sources import Place, Source, Taken
+
+log = structlog.get_logger()
+
+STAND_IN, GUEST = "stand_in", "guest"  # kinds of items that no sum counts
+NO_CONTACT = "no_contact"
+RECENT_DAYS = 60  # a checkout whose order is older than that is not told of any more
+
+Answers = Mapping[str, PlatformError | None]
+"""By operation: the refusal, or None where it was done."""
+
+
+@dataclass(slots=True)
+class Books:
+    """What became of the objects of one kind. They close: read = synced + skipped + failed."""
+
+    read: int = 0
+    synced: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+
+    def add(self, state: str, reason: str | None) -> None:
+        """Enter one object."""
+        self.read += 1
+        if state == State.SYNCED:
+            self.synced += 1
+        else:
+            reasons = self.skipped if state == State.SKIPPED else self.failed
+            reasons[reason or "internal"] = reasons.get(reason or "internal", 0) + 1
+
+    @property
+    def closes(self) -> bool:
+        """Whether every object read is accounted for."""
+        return self.read == self.synced + sum(self.skipped.values()) + sum(self.failed.values())
+
+
+@dataclass(slots=True)
+class Slice:
+    """Some objects of a phase, from just after `first` up to `last`.
+
+    `due` are to be written, once `needs` are there; `leaving` are carts to be deleted, since they were written before
+    and have become orders. `items` are decided without a call, `unchanged` need none. `doubles` are objects that this
+    run has met before.
+    """
+
+    phase: Phase
+    first: Place | None
+    last: Place
+    taken: int
+    due: dict[str, Draft] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    known: dict[str, Item] = field(default_factory=dict)
+    needs: list[Step] = field(default_factory=list)
+    leaving: dict[str, Draft] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    doubles: set[str] = field(default_factory=set)
+    carts: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> Kind:
+        """What its objects are."""
+        return self.phase.kinds[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """What preparing a slice has to know: whose run, from where, and whether buyers must be contacts already."""
+
+    shop_id: int
+    run_id: UUID
+    phase: Phase
+    source: Source
+    only_contacts: bool
+
+    def slice(
+        self, tx: Connection, after: Place | None, limit: int, *, upto: Place | None = None, sent: frozenset[str]
+    ) -> Slice | None:
+        """The next slice, or None at the end; `upto` where it ends, `sent` needs that are on their way already."""
+        taken = self.source(tx, after, limit)
+        if upto is not None:
+            taken = [each for each in taken if each.place <= upto]  # type: ignore[operator]
+        if not taken:
+            return None
+        made = Slice(self.phase, after, taken[-1].place, len(taken))
+        drafts = self._drafts(taken, made)
+        made.known = commerce_items.get(tx, self.shop_id, made.kind.value, drafts)
+        made.doubles = {key for key, item in made.known.items() if item.seen_run == self.run_id}
+        strangers = self._strangers(tx, list(drafts.values()))
+        for draft in drafts.values():
+            self._sort(made, draft, strangers)
+        self._find_needs(tx, made, sent)
+        if self.phase is Phase.ORDERS:
+            self._note_carts(tx, made, list(drafts.values()))
+        return made
+
+    def _drafts(self, taken: Sequence[Taken], made: Slice) -> dict[str, Draft]:
+        drafts: dict[str, Draft] = {}
+        for each in taken:
+            try:
+                draft = each.draft()
+            except Exception:
+                reference = uuid4().hex[:8]
+                log.exception("commerce_draft_failed", reference=reference)
+                item = Item(made.kind.value, short_id(each.name), State.FAILED, "internal", f"reference {reference}")
+                made.items.append(item)
+                continue
+            drafts[draft.id] = draft
+            made.nodes[draft.id] = each.node
+        return drafts
+
+    def _strangers(self, tx: Connection, drafts: Sequence[Draft]) -> frozenset[str]:
+        """The addresses that are no contact of the audience, where only contacts are wanted."""
+        if not self.only_contacts or self.phase is Phase.PRODUCTS:
+            return frozenset()
+        keys = {draft.key for draft in drafts if draft.key}
+        found = people.by_keys(tx, self.shop_id, sorted(keys))
+        return frozenset(key for key in keys if key not in found or found[key].contact_status == "absent")
+
+    def _sort(self, made: Slice, draft: Draft, strangers: frozenset[str]) -> None:
+        known = made.known.get(draft.id)
+        reason = draft.reason or (NO_CONTACT if draft.key in strangers else None)
+        if reason is not None:
+            if known is None or known.written_at is None:
+                made.items.append(item_of(draft, State.SKIPPED, reason))
+            elif draft.kind is Kind.CART:
+                made.leaving[draft.id] = draft
+            else:  # its buyer was erased since: what Mailchimp got before stays there
+                made.unchanged.append(draft.id)
+        elif known is not None and known.state == State.SYNCED and known.digest == draft.digest:
+            made.unchanged.append(draft.id)
+        else:
+            made.due[draft.id] = draft
+
+    def _find_needs(self, tx: Connection, made: Slice, sent: frozenset[str]) -> None:
+        """Of what the due objects need: what isn't there. Whose buyer Mailchimp will not have is skipped with them."""
+        steps = once(step for draft in made.due.values() for step in draft.needs)
+        by_kind: dict[str, list[str]] = {}
+        for step in steps:
+            by_kind.setdefault(kept_as(step), []).append(step.body["id"])
+        there = {
+            (kind, item.id): item
+            for kind, ids in by_kind.items()
+            for item in commerce_items.get(tx, self.shop_id, kind, ids).values()
+        }
+        for draft in list(made.due.values()):
+            buyers = [there.get((kept_as(step), step.body["id"])) for step in draft.needs if step.kind is Kind.CUSTOMER]
+            refused = next((item for item in buyers if item is not None and item.state == State.SKIPPED), None)
+            if refused is not None:
+                made.items.append(item_of(draft, State.SKIPPED, refused.reason, refused.detail))
+                del made.due[draft.id]
+        for step in once(step for draft in made.due.values() for step in draft.needs):
+            item = there.get((kept_as(step), step.body["id"]))
+            if (item is None or item.state != State.SYNCED) and name_of(step) not in sent:
+                made.needs.append(step)
+
+    def _note_carts(self, tx: Connection, made: Slice, drafts: Sequence[Draft]) -> None:
+        """Which checkouts became orders: those we know, and those of which late word may still come."""
+        now = datetime.now(UTC)
+        tokens = {draft.cart: draft for draft in drafts if draft.cart}
+        heard = checkouts.get(tx, self.shop_id, tokens)
+        made.carts = [
+            token
+            for token, draft in tokens.items()
+            if token in heard or draft.occurred_at is None or (now - draft.occurred_at).days < RECENT_DAYS
+        ]
+
+
+def kept_as(step: Step) -> str:
+    """The kind of item a needed step is remembered as. Products that are no stand-ins have items of their own."""
+    if step.kind in (Kind.PRODUCT, Kind.VARIANT) and step.if_missing:
+        return STAND_IN
+    return GUEST if step.kind is Kind.CUSTOMER and step.body["id"].startswith("guest-") else step.kind.value
+
+
+def name_of(step: Step) -> str:
+    """A step among all that are on their way."""
+    return f"{step.kind}:{step.parent or ''}:{step.body['id']}"
+
+
+def verdict(error: PlatformError) -> tuple[State, str, str]:
+    """State, reason and words of an object that Mailchimp refused."""
+    state = State.SKIPPED if error.code in ABOUT_THE_BUYER else State.FAILED
+    return state, error.code, error.detail[:1000]
+
+
+def need_item(step: Step, error: PlatformError | None) -> Item:
+    """What is remembered of something that others needed. Its own full write is still to come, if there is one."""
+    state, reason, detail = verdict(error) if error is not None else (State.SYNCED, None, None)
+    email = step.body.get("email_address")
+    number = step.body["id"]
+    return Item(
+        kept_as(step),
+        number,
+        state,
+        reason,
+        detail,
+        parent=step.parent,
+        key=normalise(email) if email else None,
+        customer_id=int(number) if step.kind is Kind.CUSTOMER and number.isdecimal() else None,
+        written_at=datetime.now(UTC) if error is None else None,
+    )
+
+
+def item_of(draft: Draft, state: State, reason: str | None = None, detail: str | None = None) -> Item:
+    """What is remembered of an object."""
+    synced = state is State.SYNCED
+    return Item(
+        draft.kind.value,
+        draft.id,
+        state,
+        reason,
+        detail,
+        digest=draft.digest if synced else None,
+        key=draft.key,
+        customer_id=draft.customer_id,
+        shown=draft.shown,
+        occurred_at=draft.occurred_at,
+        source_updated_at=draft.source_updated_at,
+        written_at=datetime.now(UTC) if synced else None,
+    )
