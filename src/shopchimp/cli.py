@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+promo_codes = typer.Typer(help="Promo codes.", no_args_is_help=True)
+app.add_typer(promo_codes, name="promo-codes")
 console = Console(stderr=True)
 
 ShopOption = Annotated[str, typer.Option("--shop", help="The shop's myshopify.com domain; not needed if there is one.")]
@@ -167,6 +169,15 @@ def sync(
         return yes or typer.confirm(question)
 
     result = _with_runtime(lambda runtime: sync_now(runtime, shop, console, policy=policy, ask=ask))
+    _print(result, as_json=as_json)
+
+
+@promo_codes.command("sync")
+def sync_promo_codes(shop: ShopOption = "", as_json: JsonOption = False) -> None:
+    """Sync the promo codes now and wait for the end. They sync every few hours anyway. A worker has to be running."""
+    from shopchimp.ops import promo_codes_now
+
+    result = _with_runtime(lambda runtime: promo_codes_now(runtime, shop, console))
     _print(result, as_json=as_json)
 
 

@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
 
+from shopchimp.db import promo_runs
 from shopchimp.db import sync_runs as runs
 from shopchimp.domain.causes import cause
 from shopchimp.domain.consent import Policy
 from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
 from shopchimp.services import people, sync_runs
+from shopchimp.services.commerce import promo, promo_report
 from shopchimp.services.sync_runs import ENDED, RunState, StartRefused
 
 Finding = tuple[str, bool, str]
@@ -90,6 +92,32 @@ def sync_now(
     run = _follow(runtime, shop_id, run.id, console, until=ENDED | {RunState.NEEDS_YOU})
     _demand(run, RunState.DONE)
     return {"run": str(run.id), **run.counts["result"], "seconds": run.timings, "calls": run.calls}
+
+
+def promo_codes_now(runtime: Runtime, shop: str, console: Console) -> dict[str, Any]:
+    """Sync the promo codes and wait until it is done; a run that is under way is followed instead."""
+    shop_id = _shop_id(runtime, shop)
+    try:
+        run_id = promo.request(runtime.database, shop_id, "cli").id
+    except StartRefused as error:
+        raise Refused(error.message) from None
+    wake()
+    with console.status("waiting for a worker") as line:
+        while True:
+            with runtime.database.transaction() as tx:
+                run = promo_runs.get(tx, shop_id, run_id)
+            if run is None:
+                raise Refused("The run is gone: the shop was disconnected.")
+            if run.state != "running":
+                break
+            known = (run.trouble or {}).get("code")
+            hindered = f", held up: {cause(known).title}" if known else ""
+            line.update(f"{promo_report.told(run).done:,} codes{hindered}")
+            time.sleep(0.2)
+    if run.state == "failed":
+        words = cause((run.trouble or {}).get("code", "internal"))
+        raise Refused(f"The promo codes weren't synced: {words.title}. {words.explanation}")
+    return {"run": str(run.id), **promo_report.told(run).counts, "calls": run.counts.get("calls", {})}
 
 
 def why_now(runtime: Runtime, shop: str, email: str) -> dict[str, Any]:

@@ -86,7 +86,8 @@ class PromoWork:
     def count(self, what: str, number: int = 1, *, of_discounts: bool = False) -> None:
         """Note what came of a code, or of a discount."""
         counts = self.run.counts.setdefault("discounts", {}) if of_discounts else self.run.counts
-        counts[what] = counts.get(what, 0) + number
+        if number:
+            counts[what] = counts.get(what, 0) + number
 
     def write(self, calls: Sequence[Call]) -> dict[str, Answer]:
         """Make the calls. Those that the whole connection has to wait for are left `open`; see `hindrance`."""
