@@ -60,7 +60,7 @@ class Writing:
 
     def write(self) -> float | None:
         """Write until the phase is complete (None), or the time is up: then, in how many seconds to look again."""
-        self.doors.stopped = self._over
+        self.doors = replace(self.doors, stopped=self._over)
         with ThreadPoolExecutor(max(IN_FLIGHT.values()), thread_name_prefix="flight") as pool:
             try:
                 self._resume(pool)
