@@ -68,6 +68,12 @@ def latest(tx: Connection, shop_id: int, *, limit: int = 1) -> list[PromoRun]:
     return [PromoRun(**row._mapping) for row in tx.execute(query, {"shop": shop_id, "limit": limit})]
 
 
+def now(tx: Connection) -> datetime:
+    """The moment as `started_at` of a run that is begun next will be later than: the database's own clock."""
+    found: datetime = tx.execute(text("select now()")).scalar_one()
+    return found
+
+
 def get(tx: Connection, shop_id: int, run_id: UUID) -> PromoRun | None:
     """One run of this shop."""
     query = text(f"select {_COLUMNS} from promo_runs where shop_id = :shop and id = :id")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from shopchimp.db import commerce_items, shops, sync_runs
+from shopchimp.db import commerce_items, promo_runs, shops, sync_runs
 from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
 from shopchimp.domain.commerce.phases import Phase, is_wanted
@@ -144,7 +144,8 @@ class Backfill:
     def _promo_codes(self) -> float | None:
         here = place(self.run)
         if "promos_since" not in here:
-            here["promos_since"] = datetime.now(UTC).isoformat()
+            with self.database.transaction() as tx:
+                here["promos_since"] = promo_runs.now(tx).isoformat()
             self._keep()
         done = promo.first(
             self.gateways,

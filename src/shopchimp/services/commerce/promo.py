@@ -184,7 +184,8 @@ def first(
     if run is None or wait:
         time.sleep(min(wait, 1.0))  # the chore is at it, or somebody who died had it
         return False
-    return _part(gateways, run.id, token, shop_id=shop_id, seconds=seconds, stopped=stopped)
+    ended = _part(gateways, run.id, token, shop_id=shop_id, seconds=seconds, stopped=stopped)
+    return ended and run.started_at >= since
 
 
 # ------------------------------------------------------------------ one part

@@ -141,7 +141,7 @@ def _known(work: PromoWork, given: Sequence[tuple[str, Node]]) -> list[_Code]:
 
 def _mapped(work: PromoWork, rule: Item, node: Node) -> Result:
     if rule.state == State.SKIPPED:
-        return Unsupported(CommerceReason(rule.reason))
+        return Unsupported(CommerceReason(str(rule.reason)))
     return promo_code(node, _ANY_RULE, work.storefront)
 
 

@@ -111,7 +111,8 @@ def _store(
     work: PromoWork, tx: Connection, rules: Sequence[_Rule], answers: Mapping[str, Answer]
 ) -> dict[str, Sequence[Node]]:
     """Store what became of the rules; whose codes have to be read is noted. Gives back those whose codes came along."""
-    items, without, whole = [], [], {}
+    items, without = [], []
+    whole: dict[str, Sequence[Node]] = {}
     states = promo_items.codes_by_state(tx, work.shop_id, [rule.id for rule in rules])
     for rule in rules:
         answer = answers.get(rule.id, DONE)

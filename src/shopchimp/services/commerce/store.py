@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from shopchimp.db import chores, commerce_items, connections, shops, sync_runs
+from shopchimp.db import chores, commerce_items, connections, promo_runs, shops, sync_runs
 from shopchimp.db.chores import Chore
 from shopchimp.db.connections import ConnectionRow
 from shopchimp.db.shops import ShopRow
@@ -83,6 +83,7 @@ def ensure(gateways: Gateways, shop_id: int) -> Store:
         _still(tx, shop_id, audience_id)
         if there is None or connection.store_id != store_id:
             commerce_items.forget_all(tx, shop_id)
+            promo_runs.forget_all(tx, shop_id)
             connections.set_store(tx, shop_id, None, syncing=False)
         if there is not None:
             connections.set_store(tx, shop_id, store_id, syncing=True)
