@@ -312,11 +312,11 @@ def forget_all(tx: Connection, shop_id: int) -> None:
 def erase_person(tx: Connection, shop_id: int, keys: Sequence[str], customer_ids: Sequence[int]) -> int:
     """Remove whatever tells of these people; gives back of how many rows.
 
-    Orders and carts stay counted, without whose they are and what was in them; the customers' own rows go.
+    Orders and carts stay counted, without whose they are and what was in them; the rows of customers and guests go.
     """
     values = {"shop": shop_id, "keys": list(keys), "customers": list(customer_ids)}
     theirs = "shop_id = :shop and (key = any(:keys) or customer_id = any(:customers))"
-    customers = text(f"delete from commerce_items where kind = 'customer' and {theirs}")
+    customers = text(f"delete from commerce_items where kind in ('customer', 'guest') and {theirs}")
     others = text(
         f"""
         update commerce_items set key = null, customer_id = null, shown = null, digest = null, detail = null

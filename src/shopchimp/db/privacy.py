@@ -202,6 +202,7 @@ def erase(
         "people": list(person_ids),
         "customer": customer_id,
         "keys": list(keys),
+        "gid": f"gid://shopify/Customer/{customer_id}",
         "words": [key for key in keys if "@" in key],
     }
     return {name: int(tx.execute(text(query), values).rowcount) for name, query in _ERASE.items()}
@@ -234,6 +235,10 @@ _ERASE = {
     """,
     "run_contacts": f"delete from run_contacts where run_id in ({_RUNS}) and key = any(:keys)",
     "run_customers": f"delete from run_customers where run_id in ({_RUNS}) and {_THEM}",
+    "commerce_nodes": f"""
+        delete from commerce_nodes where run_id in ({_RUNS}) and (
+            lower(node ->> 'email') = any(:words) or node #>> '{{customer,id}}' = :gid or gid = :gid)
+    """,
     "audit_rows": """
         update audit_rows set key = 'erased'
         where audit_id in (select id from audits where shop_id = :shop) and key = any(:keys)
@@ -248,6 +253,9 @@ _ERASE = {
     "chores": f"update chores set trouble = null where shop_id = :shop and {_says('trouble::text')}",
     "people": f"delete from people where shop_id = :shop and (id = any(:people) or {_THEM})",
 }
+
+
+_OF_PEOPLE = "select {} from people where shop_id = :shop and id = any(:people)"
 
 
 def collected(tx: Connection, shop_id: int, person_ids: Sequence[int]) -> dict[str, Any]:
@@ -271,14 +279,33 @@ def collected(tx: Connection, shop_id: int, person_ids: Sequence[int]) -> dict[s
             and key in (select key from people where shop_id = :shop and id = any(:people))
         """
     )
-    found = {"people": people, "activity": log, "readings_of_syncs": readings}
+    bought = text(
+        f"""
+        select to_jsonb(i) - 'shop_id' - 'digest' - 'seen_run' from commerce_items i where shop_id = :shop
+            and (customer_id in ({_OF_PEOPLE.format("customer_id")}) or key in ({_OF_PEOPLE.format("key")}))
+        union all
+        select to_jsonb(c) - 'shop_id' from checkouts c where shop_id = :shop
+            and lower(node ->> 'email') in ({_OF_PEOPLE.format("lower(email)")})
+        """
+    )
+    found = {"people": people, "activity": log, "readings_of_syncs": readings, "orders_and_carts": bought}
     return {name: [row[0] for row in tx.execute(query, values)] for name, query in found.items()}
 
 
 # --- the shop
 
-_OF_RUNS = ("run_contacts", "run_customers", "plan")
-_OF_SHOP = ("activities", "deliveries", "changes", "tallies", "breakers", "sync_times", "tombstones")
+_OF_RUNS = ("run_contacts", "run_customers", "plan", "commerce_nodes")
+_OF_SHOP = (
+    "activities",
+    "deliveries",
+    "changes",
+    "tallies",
+    "breakers",
+    "sync_times",
+    "tombstones",
+    "commerce_items",
+    "checkouts",
+)
 
 
 def wipe_shop(tx: Connection, shop_id: int, *, but_request: int) -> dict[str, int]:

@@ -383,12 +383,16 @@ def page(
     count: int = PAGE,
     parent: str | None = None,
     fields: Sequence[str] = ("id",),
+    **wanted_of: str,
 ) -> tuple[list[dict[str, Any]], int]:
-    """A page of a kind's objects with these fields, and how many there are in all. Raises StoreGone."""
+    """A page of a kind's objects with these fields, and how many there are in all. Raises StoreGone.
+
+    `wanted_of` narrows it: the `customer_id` of orders, the `email_address` of customers.
+    """
     base, route, _ = _place(store_id, kind, parent)
     name = _PLACES[kind][0].replace("-", "_")
     wanted = ",".join([*(f"{name}.{field}" for field in fields), "total_items"])
-    body = client.get(base, route, {"count": count, "offset": offset, "fields": wanted})
+    body = client.get(base, route, {"count": count, "offset": offset, "fields": wanted, **wanted_of})
     return _objects(body.get(name)), int(body.get("total_items") or 0)
 
 

@@ -1,9 +1,9 @@
 """Privacy requests, carried out: Shopify's compliance webhooks, and the look whether the app really left (6.2 c).
 
 Every step is one that may be done twice, so a killed worker's successor just goes on. An erasure has three stages,
-which the sealed dossier names: stop the marketing at Mailchimp (L7) and erase here; erase here once more a little
-later, since a worker may have had the person in hand; then, where the contact is left to the merchant's word (D6),
-wait for it. What remains is a proof that names nobody.
+which the sealed dossier names: stop the marketing at Mailchimp (L7), abandoned carts included, and erase here; erase
+here once more a little later, since a worker may have had the person in hand; then, where the contact is left to the
+merchant's word (D6), wait for it. What remains is a proof that names nobody.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import orjson
 import structlog
 from sqlalchemy import Connection
 
-from shopchimp.db import connections, notes, privacy, shops
+from shopchimp.db import checkouts, commerce_items, connections, notes, privacy, shops
 from shopchimp.db.crypto import Vault, VaultError
 from shopchimp.db.privacy import Request, Subject, body_context
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Unauthorized, Unavailable
 from shopchimp.services import erasure, installation, settings
+from shopchimp.services.commerce import forgetting
 from shopchimp.services.gateways import Gateways
 from shopchimp.shopify import documents
 
@@ -127,6 +128,7 @@ def erase_contact(gateways: Gateways, shop_id: int, request_id: int) -> bool:
     if request is None or dossier is None or dossier.contact != "stopped":
         return False
     erasure.erase_contacts(gateways, shop_id, dossier.emails)
+    forgetting.erase_buyers(gateways, shop_id, customer_id=dossier.customer_id, emails=dossier.emails)
     dossier = replace(dossier, contact="erased")
     if dossier.stage == "ask":
         _end(gateways, request, shop_id, dossier)
@@ -227,8 +229,10 @@ def _stop(gateways: Gateways, request: Request, shop_id: int, dossier: Dossier) 
         return replace(dossier, contact="none")
     try:
         known = erasure.stop_marketing(gateways, shop_id, dossier.emails)
+        forgetting.drop_carts(gateways, shop_id, customer_id=dossier.customer_id, emails=dossier.emails)
         if known and erase_too:
             erasure.erase_contacts(gateways, shop_id, dossier.emails)
+            forgetting.erase_buyers(gateways, shop_id, customer_id=dossier.customer_id, emails=dossier.emails)
     except (Unauthorized, Gone):
         return replace(dossier, contact="unreached")
     except Unavailable:
@@ -248,6 +252,10 @@ def _erase(gateways: Gateways, shop_id: int, dossier: Dossier) -> dict[str, int]
         privacy.bury(tx, shop_id, [vault.fingerprints(key)[0] for key in keys])
         ids = [each.id for each in people]
         counts = privacy.erase(tx, shop_id, person_ids=ids, customer_id=dossier.customer_id, keys=keys)
+        customers = [] if dossier.customer_id is None else [dossier.customer_id]
+        counts["commerce_items"] = commerce_items.erase_person(tx, shop_id, keys, customers)
+        addresses = [*dossier.emails, *(key for key in keys if "@" in key)]
+        counts["checkouts"] = checkouts.erase_person(tx, shop_id, addresses, customers)
         same = [
             each.id
             for each in privacy.of_shop(tx, shop_id, topic=DATA_REQUEST)

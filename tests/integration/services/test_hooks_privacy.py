@@ -14,6 +14,8 @@ import pytest
 from sqlalchemy import inspect, text
 
 from shopchimp.db import privacy as requests
+from shopchimp.domain.commerce.results import Kind, Step
+from shopchimp.mailchimp import ecommerce
 from shopchimp.mailchimp import webhooks as mailchimp
 from shopchimp.services import hooks, privacy
 from shopchimp.shopify import subscriptions
@@ -181,6 +183,20 @@ def _everywhere(played: Stage) -> None:
         "insert into audits (id, shop_id, state) values (:run, :shop, 'done')",
         "insert into audit_rows values (:run, 1, :mail, 'unexplained', 'c', 'SUBSCRIBED', 'unsubscribed', null)",
         "insert into chores (shop_id, name, trouble) values (:shop, 'x', jsonb_build_object('d', cast(:mail as text)))",
+        (
+            "insert into commerce_items (shop_id, kind, id, state, key, customer_id, shown) values"
+            " (:shop, 'customer', '4242', 'synced', :mail, 4242, null),"
+            " (:shop, 'guest', 'guest-x', 'synced', :mail, null, null),"
+            " (:shop, 'order', '9', 'synced', :mail, 4242, '{}'), (:shop, 'cart', 'tok', 'synced', :mail, null, '{}')"
+        ),
+        (
+            "insert into checkouts (shop_id, token, updated_at, node) values"
+            " (:shop, 'tok', now(), jsonb_build_object('email', upper(cast(:mail as text))))"
+        ),
+        (
+            "insert into commerce_nodes (run_id, kind, n, gid, node) values (:run, 'order', 1, 'gid://shopify/Order/9',"
+            " jsonb_build_object('email', cast(:mail as text)))"
+        ),
     ]
     with played.database.transaction() as tx:
         for statement in statements:
@@ -214,6 +230,13 @@ def test_data_and_erasure(played: Stage) -> None:
         assert privacy.data_of(tx, gateways.vault, played.shop_id + 1, asked) is None
     assert data is not None
     assert data["people"][0]["email"] == CANARY
+    assert {each.get("kind", "checkout") for each in data["orders_and_carts"]} == {
+        "customer",
+        "guest",
+        "order",
+        "cart",
+        "checkout",
+    }
 
     stranger = _ask(played, "customers/redact", customer={"id": 777, "email": CANARY})
     erasure = _ask(played, "customers/redact", customer={"id": 4242, "email": CANARY})
@@ -240,6 +263,64 @@ def test_data_and_erasure(played: Stage) -> None:
     assert (_proof(played, stranger) or {})["contact"] == "none"
     assert played.rows("select count(*) as n from privacy_requests where body is not null") == [{"n": 0}]
     assert played.rows("select count(*) as n from activities where kind = 'privacy' and person_id is null")[0]["n"] >= 2
+
+
+def _buyer(played: Stage, mail: str, customer: str) -> None:
+    """Somebody at Mailchimp with an order and a cart, as the sync leaves them; and the same of a bystander."""
+    client, audience = (
+        played.runtime.gateways.mailchimp(played.shop_id),
+        played.rows("select audience_id from connections")[0]["audience_id"],
+    )
+    if ecommerce.get_store(client, "shop-1") is None:
+        ecommerce.make_store(client, "shop-1", audience, name="Shop", currency_code="EUR")
+    with played.database.transaction() as tx:
+        tx.execute(text("update connections set store_id = 'shop-1'"))
+    goods = {"id": "p", "title": "Lamp", "variants": [{"id": "v", "title": "Lamp"}]}
+    bought = {"id": "l", "product_id": "p", "product_variant_id": "v", "quantity": 1, "price": 9.0}
+    deal = {"customer": {"id": customer}, "currency_code": "EUR", "order_total": 9.0, "lines": [bought]}
+    who = {"id": customer, "email_address": mail, "opt_in_status": False}
+    for kind, body in (
+        (Kind.PRODUCT, goods),
+        (Kind.CUSTOMER, who),
+        (Kind.ORDER, {**deal, "id": f"order-{customer}"}),
+        (Kind.CART, {**deal, "id": f"cart-{customer}"}),
+    ):
+        ecommerce.write(client, "shop-1", Step(kind, body))
+    item = """
+        insert into commerce_items (shop_id, kind, id, state, key) values (:shop, 'cart', :id, 'synced', :mail)
+    """
+    with played.database.transaction() as tx:
+        tx.execute(text(item), {"shop": played.shop_id, "id": f"cart-{customer}", "mail": mail})
+
+
+def _at_mailchimp(played: Stage, kind: Kind) -> list[str]:
+    client = played.runtime.gateways.mailchimp(played.shop_id)
+    return sorted(str(each["id"]) for each in ecommerce.page(client, "shop-1", kind)[0])
+
+
+def test_an_erased_buyers_carts_go_at_once_and_their_orders_with_the_contact(played: Stage) -> None:
+    """Marketing stops with the erasure, so no mail may remind them; an order holds their name and addresses."""
+    gateways, mail = played.runtime.gateways, "buyer@example.com"
+    _buyer(played, mail, "515151")
+    _buyer(played, "bystander@example.com", "616161")
+    person = """
+        insert into people (shop_id, key, email, name, customer_id, customer_state, contact_status, rule, result)
+        values (:shop, :mail, :mail, 'Buyer', 515151, 'NOT_SUBSCRIBED', 'transactional', 'r', 'synced')
+    """
+    with played.database.transaction() as tx:
+        tx.execute(text(person), {"shop": played.shop_id, "mail": mail})
+    _ask(played, "customers/redact", customer={"id": 515151, "email": mail})
+    privacy.work(gateways)
+    assert _at_mailchimp(played, Kind.CART) == ["cart-616161"]
+    assert _at_mailchimp(played, Kind.ORDER) == ["order-515151", "order-616161"]
+    with played.database.transaction() as tx:
+        left = next(each for each in privacy.waiting(tx, gateways.vault, played.shop_id) if each.emails == (mail,))
+    assert privacy.erase_contact(gateways, played.shop_id, left.id)
+    assert _at_mailchimp(played, Kind.ORDER) == ["order-616161"]
+    assert _at_mailchimp(played, Kind.CUSTOMER) == ["616161"]
+    assert mail not in played.sandbox.state("mailchimp")
+    _hurry(played)
+    privacy.work(gateways)
 
 
 def _everywhere_again(played: Stage) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 import structlog
 from sqlalchemy import Connection
 
-from shopchimp.db import checkouts, commerce_items, connections, promo_runs
+from shopchimp.db import checkouts, commerce_items, commerce_nodes, connections, promo_runs
 from shopchimp.db.crypto import VaultError
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, StoreGone, Unauthorized, Unavailable
 from shopchimp.mailchimp import ecommerce
@@ -69,4 +69,5 @@ def forget(tx: Connection, shop_id: int) -> None:
     """What we remembered of the store's contents says nothing about another store or account."""
     commerce_items.forget_all(tx, shop_id)
     checkouts.forget_all(tx, shop_id)
+    commerce_nodes.forget_all(tx, shop_id)
     promo_runs.forget_all(tx, shop_id)
