@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from shopchimp.db import retention
+from shopchimp.db import checkouts, retention
 from shopchimp.db.chores import Chore
 from shopchimp.services import privacy
 from shopchimp.services.gateways import Gateways
 
 DAY = 86_400.0
+CHECKOUT_DAYS = 90  # without a word: Shopify itself keeps an abandoned checkout no longer
 
 
 def forget_old(gateways: Gateways, shop_id: int, _chore: Chore) -> float:
@@ -18,5 +19,6 @@ def forget_old(gateways: Gateways, shop_id: int, _chore: Chore) -> float:
                 break
     with gateways.database.transaction() as tx:
         retention.forget_figures(tx, shop_id)
+        checkouts.forget_older(tx, shop_id, CHECKOUT_DAYS)
     privacy.tidy(gateways)
     return DAY

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from lane_house import LaneHouse
 from shopchimp.db import checkouts
 from shopchimp.db.checkouts import Checkout
+from shopchimp.services import retention
+
+if TYPE_CHECKING:
+    from shopchimp.db.chores import Chore
+    from shopchimp.services.gateways import Gateways
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -82,6 +88,15 @@ def test_who_nobody_spoke_of_for_long_is_forgotten(house: LaneHouse) -> None:
         checkouts.forget_all(tx, shop)
     assert known(house, shop, "t2") == {}
     assert len(known(house, other, "t1", "t2", "t3")) == 3
+
+
+def test_the_daily_chore_forgets_them(house: LaneHouse) -> None:
+    shop = house.shop()
+    tell(house, shop, word(1), word(1, "t2"))
+    house.do("update checkouts set seen_at = now() - make_interval(days => 89 + (token = 't2')::int)")
+    gateways = SimpleNamespace(database=house.database, clock=lambda: datetime.now(UTC))
+    retention.forget_old(cast("Gateways", gateways), shop, cast("Chore", None))
+    assert set(known(house, shop, "t1", "t2")) == {"t1"}
 
 
 def test_s89_who_is_erased_is_in_no_checkout_but_orders_stay_orders(house: LaneHouse) -> None:

@@ -327,6 +327,21 @@ def test_a_slow_batch_is_left_and_come_back_to(new_database: Callable[[], str]) 
         assert ecommerce.total(client, STORE, Kind.CUSTOMER) == 150
 
 
+def test_what_does_not_fit_into_one_batch_goes_by_calls_of_its_own(
+    client: MailchimpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "MOST_BYTES", 500)
+    wanted = ops(*(customer(n) for n in range(9)))
+    assert 0 < operations.portion(wanted) < 9
+    before = client.calls.copy()
+    assert batched(client).send(wanted) == dict.fromkeys((each.id for each in wanted), None)
+    spent = client.calls - before
+    assert spent["POST /batches"] == 1
+    alone = 9 - operations.portion(wanted)
+    assert spent["PUT /ecommerce/stores/{store_id}/customers/{customer_id}"] == alone
+    assert ecommerce.total(client, STORE, Kind.CUSTOMER) == 9
+
+
 def test_an_operation_that_failed_for_now_inside_the_batch_is_done_afterwards(client: MailchimpClient) -> None:
     """Mailchimp's own trouble with one operation is no refusal of it."""
     road, wanted = batched(client), ops(customer(1), customer(2))

@@ -204,7 +204,7 @@ class Batched:
     def send(
         self, wanted: Sequence[Operation], known: Outcomes | None = None, *, ticket: Ticket | None = None
     ) -> Outcomes:
-        """Carry the operations out as one batch (`operations.portion` says how many fit into one).
+        """Carry the operations out as one batch; those that don't fit into one are calls of their own.
 
         `ticket`: the one stored for these very operations by somebody who didn't come to the end.
         """
@@ -219,10 +219,11 @@ class Batched:
         if asked is None:
             asked = Ticket(self.clock(), uuid4().hex[:12])
             self.keep(asked)
-        answers = self._lost(asked, len(wanted), until) if ticket is not None and asked.batch_id is None else None
+        fitting = wanted[: operations.portion(wanted)]
+        answers = self._lost(asked, len(fitting), until) if ticket is not None and asked.batch_id is None else None
         if answers is None:
             if asked.batch_id is None:
-                asked.batch_id = operations.submit(self.client, wanted, mark=asked.mark)
+                asked.batch_id = operations.submit(self.client, fitting, mark=asked.mark)
                 self.keep(asked)
             answers = self._answers(asked, asked.batch_id, until)
         self._finish(by_id, answers, outcomes)
