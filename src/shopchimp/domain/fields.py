@@ -362,5 +362,5 @@ _READERS: dict[Source, Callable[[Mapping[str, Any]], str | dict[str, str]]] = {
     Source.CITY: lambda customer: _first(_home(customer), "city"),
     Source.PROVINCE: lambda customer: _first(_home(customer), "province", "provinceCode", "province_code"),
     Source.ZIP: lambda customer: _first(_home(customer), "zip"),
-    Source.COUNTRY: lambda customer: _first(_home(customer), "country", "countryCodeV2", "country_code"),
+    Source.COUNTRY: lambda customer: _first(_home(customer), "countryCodeV2", "country_code", "country"),
 }

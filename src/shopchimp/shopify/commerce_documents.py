@@ -16,10 +16,8 @@ CODES_INSIDE = 10  # most discounts have one code: they need no call of their ow
 
 _MONEY = "{ shopMoney { amount currencyCode } }"
 _PAGE = "pageInfo { hasNextPage endCursor }"
-_ADDRESS = """{
-  firstName lastName company address1 address2 city province provinceCode country countryCodeV2 zip phone
-  latitude longitude
-}"""
+_PLACE = "firstName lastName company address1 address2 city province provinceCode country countryCodeV2 zip"
+_ADDRESS = f"{{ {_PLACE} phone latitude longitude }}"
 _BUYER = "customer { id firstName lastName defaultEmailAddress { emailAddress } }"
 _PICTURE = "preview { image { url } }"
 _SUMS = "\n".join(
@@ -94,7 +92,7 @@ query ProductsChanged($query: String, $after: String) {{
 
 _ORDER = f"""
 id name email phone test createdAt processedAt updatedAt cancelledAt displayFinancialStatus displayFulfillmentStatus
-currencyCode cartToken checkoutToken discountCodes statusPageUrl
+cartToken checkoutToken discountCodes statusPageUrl
 {_SUMS}
 {_BUYER}
 billingAddress {_ADDRESS}
@@ -183,8 +181,8 @@ query CheckoutsChanged($query: String, $after: String) {{
     nodes {{
       id name createdAt updatedAt completedAt abandonedCheckoutUrl discountCodes
       {_BUYER}
-      billingAddress {_ADDRESS}
-      shippingAddress {_ADDRESS}
+      billingAddress {{ {_PLACE} }}
+      shippingAddress {{ {_PLACE} }}
       totalPriceSet {_MONEY}
       totalTaxSet {_MONEY}
       totalDiscountSet {_MONEY}

@@ -26,7 +26,7 @@ query BulkOperationById($id: ID!) {
 
 _EMAIL = "defaultEmailAddress { emailAddress marketingState marketingOptInLevel marketingUpdatedAt }"
 _PHONE = "defaultPhoneNumber { phoneNumber smsMarketingConsent { state optInLevel updatedAt } }"
-_ADDRESS = "defaultAddress { address1 address2 city province provinceCode countryCodeV2 zip phone company }"
+_ADDRESS = "defaultAddress { address1 address2 city province provinceCode country countryCodeV2 zip phone company }"
 _CUSTOMER = f"id updatedAt firstName lastName tags {_EMAIL} {_PHONE} {_ADDRESS}"  # all that live sync carries
 _CONSENT = f"id {_EMAIL}"
 
