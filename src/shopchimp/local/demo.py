@@ -21,10 +21,18 @@ from rich.progress import BarColumn, Progress, TextColumn
 from shopchimp.local.house import SHOP, House, Plan
 from shopchimp.local.merchant import Merchant, MerchantFailed
 from shopchimp.local.processes import default_data_dir
+from shopchimp.local.stock import NoData, stock
 
 console = Console(stderr=True)
-REAL_DATA = Path("..") / "shared" / "data"  # beside a developer's checkout; a clone elsewhere has none
-INVENTED = 23_570  # as many as the real purchase log has customers
+PEOPLE = "people"
+WORDS = {PEOPLE: "customers as contacts", "customers": "customers of the store", "promo_codes": "promo codes"}
+COMMERCE = {  # in the result: in the run's books
+    "products": "product",
+    "customers": "customer",
+    "orders": "order",
+    "carts": "cart",
+    "promo_codes": "promo_code",
+}
 
 
 class DemoFailed(Exception):
@@ -35,13 +43,16 @@ def run_demo(*, once: bool, as_json: bool, people: int, data: Path | None, folde
     """Run the whole job. Without `once` everything stays up until Ctrl-C."""
     began = time.monotonic()
     signal.signal(signal.SIGTERM, _interrupt)
-    source = _source(people, data)
+    try:
+        store = stock(people, data)
+    except NoData as error:
+        raise DemoFailed(str(error)) from error
     with _folder(folder) as home:
         console.print(
-            f"[bold]shopchimp demo[/bold]: starting Postgres, Redis, the sandbox ({source[1]}), web and worker"
+            f"[bold]shopchimp demo[/bold]: starting Postgres, Redis, the sandbox ({store.words}), web and worker"
         )
         try:
-            with House(Plan(home, port=port, sandbox=source[0])) as house:
+            with House(Plan(home, port=port, sandbox=store.arguments)) as house:
                 up = time.monotonic() - began
                 result = _first_sync(house)
                 result["seconds"] = {
@@ -59,25 +70,12 @@ def run_demo(*, once: bool, as_json: bool, people: int, data: Path | None, folde
             return
     if as_json:
         print(json.dumps(result))
-    if not _closes(result["people"]):
-        raise DemoFailed("The sums don't close: read is not synced + skipped + failed.")
+    if wrong := [kind for kind in (PEOPLE, *COMMERCE) if not _closes(result[kind])]:
+        raise DemoFailed(f"The sums of {', '.join(wrong)} don't close: read is not synced + skipped + failed.")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _source(people: int, data: Path | None) -> tuple[list[str], str]:
-    """The sandbox's arguments for its people, and in words where they come from."""
-    if data is None and not people and (REAL_DATA / "cdnow" / "purchases.csv.gz").exists():
-        data = REAL_DATA
-    if data is not None:
-        if not (data / "cdnow" / "purchases.csv.gz").exists():
-            raise DemoFailed(f"{data} has no cdnow/purchases.csv.gz")
-        arguments = ["--data", str(data.resolve())] + (["--people", str(people)] if people else [])
-        return arguments, "the customers of a real purchase log; names, addresses and consent are invented"
-    count = people or INVENTED
-    return ["--people", str(count)], f"{count:,} invented people"
 
 
 @contextmanager
@@ -118,10 +116,10 @@ def _first_sync(house: House) -> dict[str, Any]:
             run = merchant.follow(preview["id"], watch=show)
     finally:
         merchant.close()
-    people = {name: run["people"][name] for name in ("read", "synced", "skipped", "failed")}
     result = run["counts"]["result"]
     return {
-        "people": people,
+        PEOPLE: _sums(run["people"]),
+        **{name: _sums(run["counts"]["commerce"][kind]) for name, kind in COMMERCE.items()},
         "contacts_without_customer": result["contacts_without_customer"],
         "seconds": run["timings"],
         "calls": run["calls"],
@@ -131,6 +129,10 @@ def _first_sync(house: House) -> dict[str, Any]:
     }
 
 
+def _sums(counted: dict[str, Any]) -> dict[str, Any]:
+    return {name: counted[name] for name in ("read", "synced", "skipped", "failed")}
+
+
 @contextmanager
 def _bar(title: str) -> Iterator[Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
@@ -138,12 +140,14 @@ def _bar(title: str) -> Iterator[Any]:
         task = progress.add_task(title, total=None, words="")
 
         def show(run: dict[str, Any]) -> None:
-            total = run.get("total") or None
+            phase = next((each for each in run.get("phases", ()) if each["state"] == "active"), None)
+            done, total = (phase["done"], phase["total"]) if phase else (run.get("done"), run.get("total"))
+            words = f"{done or 0:,} of {total:,}" if total else run["state"]
             left = run.get("time_left")
-            words = f"{run.get('done', 0):,} of {total:,}" if total else run["state"]
             if left is not None:
                 words += f", about {max(int(left), 1)} s left"
-            progress.update(task, completed=run.get("done", 0), total=total, words=words)
+            name = f"{title}: {phase['title']}" if phase else title
+            progress.update(task, description=name, completed=done or 0, total=total or None, words=words)
 
         yield show
 
@@ -157,22 +161,25 @@ def _tell_preview(preview: dict[str, Any]) -> None:
 
 
 def _tell(house: House, result: dict[str, Any]) -> None:
-    people = result["people"]
-    skipped, failed = sum(people["skipped"].values()), sum(people["failed"].values())
-    console.print(
-        f"[green]Done[/green] in {result['seconds']['all']} s: {people['read']:,} customers read = {people['synced']:,}"
-        f" synced + {skipped:,} skipped + {failed:,} failed"
-    )
-    for kind in ("skipped", "failed"):
-        for reason, count in sorted(people[kind].items()):
-            console.print(f"  {kind}: {count:,} {reason}", highlight=False)
+    console.print(f"[green]Done[/green] in {result['seconds']['all']} s")
+    for kind in (PEOPLE, *COMMERCE):
+        sums = result[kind]
+        skipped, failed = sum(sums["skipped"].values()), sum(sums["failed"].values())
+        console.print(
+            f"  {sums['read']:,} {WORDS.get(kind, kind)} read = {sums['synced']:,} synced + {skipped:,} skipped"
+            f" + {failed:,} failed",
+            highlight=False,
+        )
+        for verdict in ("skipped", "failed"):
+            for reason, count in sorted(sums[verdict].items()):
+                console.print(f"    {verdict}: {count:,} {reason}", highlight=False)
     console.print(f"Look at it: {house.app_url}/  and find a person's history at {house.app_url}/activity")
     console.print(f"The sandbox: {house.shopify_url}/ (Shopify)  {house.mailchimp_url}/ (Mailchimp)")
 
 
-def _closes(people: dict[str, Any]) -> bool:
-    missed = sum(people["skipped"].values()) + sum(people["failed"].values())
-    return bool(people["read"] == people["synced"] + missed)
+def _closes(sums: dict[str, Any]) -> bool:
+    missed = sum(sums["skipped"].values()) + sum(sums["failed"].values())
+    return bool(sums["read"] == sums["synced"] + missed)
 
 
 def _stay(house: House) -> None:
