@@ -13,8 +13,6 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from psycopg import sql
 from sqlalchemy import Connection, text
 
 from shopchimp.db.session import dumps, without_nul
@@ -84,18 +82,6 @@ def get(tx: Connection, shop_id: int, kind: str, ids: Iterable[str]) -> dict[str
     return {row.id: Item(**row._mapping) for row in rows}
 
 
-def children(tx: Connection, shop_id: int, kind: str, parents: Iterable[str]) -> list[Item]:
-    """What belongs to these parents (the codes of a promo rule), in the order of parent and id."""
-    query = text(
-        f"""
-        select {_COLUMNS} from commerce_items
-        where shop_id = :shop and kind = :kind and parent = any(:parents) order by parent, id
-        """
-    )
-    rows = tx.execute(query, {"shop": shop_id, "kind": kind, "parents": list(parents)})
-    return [Item(**row._mapping) for row in rows]
-
-
 def put(tx: Connection, shop_id: int, items: Sequence[Item]) -> None:
     """Store these rows, new or anew; a later one of the same object stands.
 
@@ -114,28 +100,6 @@ def put(tx: Connection, shop_id: int, items: Sequence[Item]) -> None:
     )
     columns = {name: [_value(name, getattr(row, name)) for row in rows] for name in _NAMES}
     tx.execute(query, {"shop": shop_id, **columns})
-
-
-def put_raw(connection: psycopg.Connection[Any], shop_id: int, items: Sequence[Item]) -> None:
-    """The same for blocks of thousands, on a raw connection and in its transaction."""
-    rows = _last_of_each(items)
-    if not rows:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "create temporary table if not exists commerce_in (like commerce_items including defaults) on commit drop"
-        )
-        cursor.execute("truncate commerce_in")
-        into = sql.SQL("copy commerce_in (shop_id, {}) from stdin").format(sql.SQL(_COLUMNS))
-        with cursor.copy(into) as copy:
-            for row in rows:
-                copy.write_row((shop_id, *(_value(name, getattr(row, name)) for name in _NAMES)))
-        merge = f"""
-            insert into commerce_items as c (shop_id, {_COLUMNS})
-            select shop_id, {_COLUMNS} from commerce_in order by kind, id
-            {_PUT}
-        """
-        cursor.execute(merge.encode())
 
 
 def _last_of_each(items: Sequence[Item]) -> list[Item]:
@@ -227,22 +191,6 @@ def customers_with(tx: Connection, shop_id: int, kind: str, customer_ids: Sequen
     )
     found = tx.execute(query, {"shop": shop_id, "kind": kind, "customers": list(customer_ids)})
     return set(found.scalars())
-
-
-def forget_unseen(tx: Connection, shop_id: int, kind: str, run_id: UUID, *, before: datetime) -> list[str]:
-    """Forget the objects that a complete reading did not find; gives back their ids.
-
-    `before` is when it began: what live sync has touched since then may be newer than the reading.
-    """
-    query = text(
-        """
-        delete from commerce_items where shop_id = :shop and kind = :kind
-            and seen_run is distinct from :run and seen_at < :before
-        returning id
-        """
-    )
-    values = {"shop": shop_id, "kind": kind, "run": run_id, "before": before}
-    return sorted(tx.execute(query, values).scalars())
 
 
 def sums(tx: Connection, shop_id: int) -> dict[str, Sum]:

@@ -54,12 +54,6 @@ def slice(tx: Tx, run_id: UUID, kind: str, *, after: int, limit: int) -> list[St
     return [Staged(**row._mapping) for row in rows]
 
 
-def count(tx: Tx, run_id: UUID, kind: str) -> int:
-    """How many nodes of this kind wait."""
-    query = text("select count(*) from commerce_nodes where run_id = :run and kind = :kind")
-    return int(tx.execute(query, {"run": run_id, "kind": kind}).scalar_one())
-
-
 def forget(tx: Tx, run_id: UUID, kind: str | None = None) -> None:
     """Delete what a run read, of one kind or all of it."""
     wanted = "and kind = :kind" if kind is not None else ""

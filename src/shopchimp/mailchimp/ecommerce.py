@@ -396,17 +396,6 @@ def page(
     return _objects(body.get(name)), int(body.get("total_items") or 0)
 
 
-def total(client: MailchimpClient, store_id: str, kind: Kind) -> int:
-    """How many objects of a kind the store has. Raises StoreGone."""
-    return page(client, store_id, kind, count=1)[1]
-
-
-def order_lines(client: MailchimpClient, store_id: str, order_id: str) -> list[str] | None:
-    """The ids of the lines Mailchimp has of an order; None where it has no such order."""
-    found = get(client, store_id, Kind.ORDER, order_id, fields="id,lines.id")
-    return None if found is None else _ids(found.get("lines"))
-
-
 def _objects(items: Any) -> list[dict[str, Any]]:
     return [each for each in items or () if isinstance(each, dict) and each.get("id")]
 
