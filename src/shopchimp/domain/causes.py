@@ -191,6 +191,21 @@ CAUSES: dict[str, Cause] = {
     "mc_customer_missing": _passing(
         "Mailchimp doesn't have the buyer yet", "The customer is sent first, then this is tried again."
     ),
+    "mc_rule_missing": _passing(
+        "Mailchimp doesn't have the discount yet", "The discount is sent first, then this is tried again."
+    ),
+    "mc_not_in_audience": _neutral(
+        "The buyer is not in the audience", "Mailchimp takes orders and carts of contacts only, and this one is gone."
+    ),
+    "mc_exists": _act(
+        "Mailchimp has something else under this id", "Mailchimp's own words are under technical details."
+    ),
+    "mc_email_fixed": _act(
+        "Mailchimp kept the customer's old address", "Mailchimp's own words are under technical details."
+    ),
+    "mc_store_domain_taken": _neutral(
+        "Another store in this Mailchimp account has the domain", "shopchimp's store works without it."
+    ),
     "sums_open": _act(
         "The sums don't close",
         "Shopify has more than we have seen. shopchimp looks for the rest by itself; look again.",

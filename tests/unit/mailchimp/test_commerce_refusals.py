@@ -9,6 +9,7 @@ import orjson
 import pytest
 import respx
 
+from shopchimp.domain.causes import CAUSES
 from shopchimp.domain.commerce.results import Kind, Step
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, StoreGone, Unauthorized, Unavailable
 from shopchimp.mailchimp import ecommerce
@@ -52,6 +53,7 @@ def problem(status: int, detail: str, *errors: tuple[str, str]) -> httpx.Respons
 )
 def test_the_sentence_of_a_refusal(sentence: str, code: str) -> None:
     assert classify_commerce(sentence) == code
+    assert code in CAUSES  # words for the merchant
 
 
 def test_of_contacts_the_same_words_mean_what_they_meant() -> None:
