@@ -25,6 +25,7 @@ from shopchimp.sandbox.shopify.projection import (
     Fragments,
     NotCompilable,
     Project,
+    compile_value,
     getter,
     grouped_fields,
     read_field,
@@ -173,7 +174,10 @@ def _connection(
         for key, inside in groups.items()
         if key not in inner
     }
-    compiled = Connection(nodes[0], _shown(node_type, plain, fragments))
+    show = _shown(node_type, plain, fragments)
+    if is_abstract_type(node_type) and not inner and not below:  # each object shows what its own type has
+        show = compile_value(schema(), node_type, selections, fragments) or show
+    compiled = Connection(nodes[0], show)
     for read, type_below, inside in below:
         named = get_named_type(type_below.fields[inside[0].name.value].type)
         child = _connection(named, inside, fragments, counted, depth=depth + 1)
