@@ -136,3 +136,29 @@ def test_pages_reach_every_object_once(client, database, filled):
         seen += [each["id"] for each in part["objects"]]
         cursor = part["next_cursor"]
     assert len(seen) == len(set(seen)) == 66
+
+
+def test_the_progress_page_shows_the_phases_of_commerce_and_what_waits(embedded, database, shop):
+    """ux.md 3.2: phases are words with counts, those of people first."""
+    books = {"product": {"read": 12, "synced": 11, "skipped": {}, "failed": {"mc_rejected": 1}}}
+    books["order"] = {"read": 30, "synced": 30, "skipped": {}, "failed": {}}
+    totals = {"products": 12, "customers": 6, "orders": 40}
+    counts = {**house.COUNTS, "commerce": books, "commerce_totals": totals}
+    run = house.add_run(database, shop, "running", phase="orders", counts=counts)
+    page = plain(embedded().get(f"/syncs/{run}").text)
+    for said in ("Products (done) 12", "Orders (active) 30 of 40", "Carts (waiting) waiting", "Promo codes (waiting)"):
+        assert said in page
+    assert "later version" not in page
+    said = embedded().get(f"/api/v1/sync-runs/{run}").json()
+    phases = {phase["name"]: phase for phase in said["phases"]}
+    assert (phases["orders"]["state"], phases["orders"]["done"], phases["orders"]["total"]) == ("active", 30, 40)
+
+
+def test_the_preview_counts_what_there_is_where_shopify_says_it(embedded, database, shop):
+    found = {"products": {"count": 412, "exact": True}, "orders": {"count": 10000, "exact": False}}
+    with database.transaction() as tx:
+        tx.execute(text("update shops set scopes = 'read_customers,read_orders,read_products,read_discounts'"))
+    run = house.add_run(database, shop, "ready", counts={**house.COUNTS, "commerce_found": found})
+    page = plain(embedded().get(f"/setup/preview/{run}").text)
+    assert "Products 412" in page
+    assert "Orders at least 10,000" in page

@@ -216,9 +216,11 @@ def test_the_preview_under_the_other_answer(client, database, shop):
 
 
 def test_progress_is_shown_paused_resumed_and_stopped(client, database, shop):
-    run = house.add_run(database, shop, "running")
+    alone = dict.fromkeys(("products", "customers", "orders", "carts", "promo_codes"), "sh_scope_missing")
+    run = house.add_run(database, shop, "running", counts={**house.COUNTS, "commerce_skipped": alone})
     page = client.get(f"/syncs/{run}").text
     assert "<strong>2 of 5</strong>" in page
+    assert "skipped: a shopify permission is missing" in page
     assert re.search(rf'data-poll="/syncs/{run}/progress\?left=\d+"', page)
     assert '<noscript><meta http-equiv="refresh"' in page
     for step, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):

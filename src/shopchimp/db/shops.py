@@ -150,6 +150,11 @@ def describe(
     tx.execute(query, {"id": shop_id, **values})
 
 
+def keep_scopes(tx: Connection, shop_id: int, scopes: str) -> None:
+    """What the merchant allows by now."""
+    tx.execute(text("update shops set scopes = :scopes where id = :id"), {"id": shop_id, "scopes": scopes})
+
+
 def save_settings(tx: Connection, shop_id: int, settings: Mapping[str, Any]) -> None:
     """Replace the shop's settings."""
     tx.execute(Shop.__table__.update().where(Shop.id == shop_id).values(settings=dict(settings)))  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ takes the same path as the first install (https://shopify.dev/docs/apps/build/au
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -60,12 +61,12 @@ def standalone(gateways: Gateways, domain: str) -> ShopSession:
     return ShopSession(shop.id, shop.domain, "this machine")
 
 
-def begin_code_grant(gateways: Gateways, shop: str, *, browser: str) -> str:
+def begin_code_grant(gateways: Gateways, shop: str, *, browser: str, more_scopes: Sequence[str] = ()) -> str:
     """Where to send the browser so that the merchant grants access; `browser` is the secret in its cookie."""
     domain = shop_domain(shop)
     with gateways.database.transaction() as tx:
         state = oauth_states.begin(tx, kind="shopify", shop=domain, browser=browser)
-    return oauth.authorize_url(gateways.shopify_app, domain, state)
+    return oauth.authorize_url(gateways.shopify_app, domain, state, more_scopes=more_scopes)
 
 
 def finish_code_grant(gateways: Gateways, *, shop: str, code: str, state: str, browser: str | None) -> int | None:

@@ -10,7 +10,7 @@ name at most, and are cut off from httpx's own, which hold the request with its 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,15 +48,24 @@ class OfflineToken:
     refresh_expires_at: datetime | None
 
 
-def authorize_url(app: ShopifyApp, shop: str, state: str) -> str:
+def authorize_url(app: ShopifyApp, shop: str, state: str, *, more_scopes: Sequence[str] = ()) -> str:
     """Where the merchant's browser goes to grant the app its scopes; Shopify sends it back to `CALLBACK_PATH`."""
     query = {
         "client_id": app.api_key,
-        "scope": ",".join(app.scopes),
+        "scope": ",".join((*app.scopes, *more_scopes)),
         "redirect_uri": app.app_url.rstrip("/") + CALLBACK_PATH,
         "state": state,
     }
     return f"{app.shop_url(shop_domain(shop))}/admin/oauth/authorize?{urlencode(query)}"
+
+
+def optional_scopes_url(app: ShopifyApp, shop: str, scopes: Iterable[str]) -> str:
+    """Where a merchant who has the app grants optional scopes of its configuration; Shopify then opens the app again.
+
+    https://shopify.dev/docs/apps/build/authentication-authorization/app-installation/manage-access-scopes
+    """
+    query = {"client_id": app.api_key, "optional_scopes": ",".join(scopes)}
+    return f"{app.shop_url(shop_domain(shop))}/admin/oauth/install?{urlencode(query)}"
 
 
 def exchange(http: httpx.Client, app: ShopifyApp, shop: str, id_token: str, *, now: datetime) -> OfflineToken:

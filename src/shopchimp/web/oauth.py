@@ -39,10 +39,15 @@ def begin_install(request: Request, shop: Annotated[str, Query(max_length=200)] 
     except ValueError:
         return _message("This isn't a Shopify store", "Open shopchimp from your Shopify admin.", 400)
     answer = RedirectResponse(target, status_code=302)
+    set_browser(answer, runtime, browser)
+    return answer
+
+
+def set_browser(answer: Response, runtime: Runtime, browser: str) -> None:
+    """Give the browser the secret by which it is known when it comes back from the grant page."""
     secure = runtime.shopify_app.app_url.startswith("https://")
     name = f"__Host-{COOKIE}" if secure else COOKIE
     answer.set_cookie(name, browser, max_age=600, httponly=True, secure=secure, samesite="lax", path="/")
-    return answer
 
 
 @router.get("/auth/shopify/callback")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, HTTPException, Request
@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from shopchimp.domain.consent import Policy
 from shopchimp.jobs.wake import wake
 from shopchimp.services import connection, overview, preview, progress, settings, sync_runs
+from shopchimp.services.commerce import reach
 from shopchimp.services.preview import Preview
 from shopchimp.services.sync_runs import StartRefused
 from shopchimp.web import deps, downloads, render
@@ -123,8 +124,9 @@ def preview_page(
         return render.page(request, visitor, "preview_making.html", section="setup", progress=measured)
     with database.transaction() as tx:
         chosen = settings.get(tx, visitor.shop_id).conflict_policy
-    values = {"preview": found, "connection": current, "error": error, "code": code}
+    values: dict[str, Any] = {"preview": found, "connection": current, "error": error, "code": code}
     answer = policy if policy == found.run.policy else chosen or ""
+    values["reach"] = reach.of_shop(database, visitor.shop_id)
     return render.page(request, visitor, "preview.html", status=status, section="setup", answer=answer, **values)
 
 

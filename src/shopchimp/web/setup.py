@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secrets import token_urlsafe
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -9,11 +10,13 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from shopchimp.domain.causes import Cause, cause
 from shopchimp.domain.errors import PlatformError
-from shopchimp.services import connection, overview, settings
+from shopchimp.services import connection, installation, overview, settings
+from shopchimp.services.commerce import reach
 from shopchimp.services.connection import ConnectRefused
 from shopchimp.services.settings import InvalidSettings
 from shopchimp.web import deps, render
 from shopchimp.web.deps import PageVisitor, Visitor
+from shopchimp.web.oauth import set_browser
 from shopchimp.web.overview import setup_address
 
 router = APIRouter(include_in_schema=False, prefix="/setup")
@@ -83,13 +86,40 @@ def _audience(request: Request, visitor: Visitor, *, error: str = "", status: in
 @router.get("/options")
 def options(request: Request, visitor: PageVisitor) -> Response:
     """Step 3, with defaults that are safe."""
-    current = connection.status(deps.database(request), visitor.shop_id)
-    if current is None or current.audience_id is None:
-        return RedirectResponse("/setup", 303)
-    with deps.database(request).transaction() as tx:
-        chosen = settings.get(tx, visitor.shop_id)
-    values: dict[str, Any] = {"settings": chosen, "tag": chosen.tag, "connection": current, "errors": {}}
-    return render.page(request, visitor, "setup_options.html", section="setup", **values)
+    return _options(request, visitor)
+
+
+@router.post("/all-orders")
+def allow_all_orders(request: Request, visitor: PageVisitor) -> Response:
+    """Begin the way to Shopify's question for orders of any age. Like the way to Mailchimp it needs a link.
+
+    Inside the admin our script asks App Bridge instead, where that can. A standalone app has the code grant alone.
+    """
+    runtime = deps.runtime(request)
+    browser = token_urlsafe(32)
+    if visitor.embedded:
+        address = reach.allow_url(runtime.gateways, visitor.domain)
+    else:
+        address = installation.begin_code_grant(
+            runtime.gateways, visitor.domain, browser=browser, more_scopes=[reach.ALL_ORDERS]
+        )
+    if deps.FRAGMENT_HEADER in request.headers:
+        answer: Response = JSONResponse({"open": address})
+    else:
+        answer = render.page(request, visitor, "setup_leave_shopify.html", section="setup", address=address)
+    if not visitor.embedded:
+        set_browser(answer, runtime, browser)
+    return answer
+
+
+@router.post("/permissions")
+def look_again(request: Request, visitor: PageVisitor) -> Response:
+    """Ask Shopify what is allowed by now."""
+    try:
+        reach.look_again(deps.gateways(request), visitor.shop_id)
+    except PlatformError as problem:
+        return _options(request, visitor, trouble=cause(problem.code), status=503)
+    return RedirectResponse("/setup/options", 303)
 
 
 @router.post("/options")
@@ -105,9 +135,25 @@ def choose_options(
     try:
         settings.change(database, visitor.shop_id, changes, by=visitor.user)
     except InvalidSettings as invalid:
-        with database.transaction() as tx:
-            chosen = settings.get(tx, visitor.shop_id)
-        current = connection.status(database, visitor.shop_id)
-        values: dict[str, Any] = {"settings": chosen, "tag": tag, "connection": current, "errors": invalid.errors}
-        return render.page(request, visitor, "setup_options.html", status=422, section="setup", **values)
+        return _options(request, visitor, tag=tag, errors=invalid.errors, status=422)
     return RedirectResponse("/setup/preview", 303)
+
+
+def _options(
+    request: Request,
+    visitor: Visitor,
+    *,
+    tag: str | None = None,
+    errors: dict[str, str] | None = None,
+    trouble: Cause | None = None,
+    status: int = 200,
+) -> Response:
+    database = deps.database(request)
+    current = connection.status(database, visitor.shop_id)
+    if current is None or current.audience_id is None:
+        return RedirectResponse("/setup", 303)
+    with database.transaction() as tx:
+        chosen = settings.get(tx, visitor.shop_id)
+    values: dict[str, Any] = {"settings": chosen, "connection": current, "errors": errors or {}, "trouble": trouble}
+    values |= {"tag": chosen.tag if tag is None else tag, "reach": reach.of_shop(database, visitor.shop_id)}
+    return render.page(request, visitor, "setup_options.html", status=status, section="setup", **values)

@@ -73,6 +73,9 @@ class Status(Answer):
     sync_run: RunSummary | None
     people: dict[str, int]
     last_24_hours: dict[str, int]
+    order_history: Annotated[
+        Literal["none", "60_days", "all"], Field(description="How far back Shopify lets us see the store's orders")
+    ]
 
 
 class AuthorizeUrl(Answer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from shopchimp.services import connection, overview, settings
+from shopchimp.services.commerce import reach
 from shopchimp.web import deps
 from shopchimp.web.api import models
 from shopchimp.web.deps import ApiVisitor
@@ -24,6 +25,7 @@ def status(request: Request, visitor: ApiVisitor) -> models.Status:
         sync_run=models.RunSummary.model_validate(found.run) if found.run else None,
         people=found.people,
         last_24_hours=found.day,
+        order_history=reach.of_shop(deps.database(request), visitor.shop_id).history,
     )
 
 
@@ -39,6 +41,19 @@ def audiences(request: Request, visitor: ApiVisitor) -> models.Audiences:
 def connect(request: Request, visitor: ApiVisitor) -> models.AuthorizeUrl:
     """Where the merchant logs in to Mailchimp and grants access. Good for ten minutes, once."""
     return models.AuthorizeUrl(authorize_url=connection.begin(deps.gateways(request), visitor.shop_id))
+
+
+@router.post("/permissions/all-orders", operation_id="allowAllOrders")
+def allow_all_orders(request: Request, visitor: ApiVisitor) -> models.AuthorizeUrl:
+    """Where the merchant allows orders older than 60 days. Afterwards `checkPermissions`."""
+    return models.AuthorizeUrl(authorize_url=reach.allow_url(deps.gateways(request), visitor.domain))
+
+
+@router.post("/permissions/check", operation_id="checkPermissions")
+def check_permissions(request: Request, visitor: ApiVisitor) -> models.Status:
+    """Ask Shopify what is allowed by now."""
+    reach.look_again(deps.gateways(request), visitor.shop_id)
+    return status(request, visitor)
 
 
 @router.put("/audience", operation_id="chooseAudience")

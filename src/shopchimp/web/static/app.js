@@ -31,6 +31,14 @@ async function visit(address, options = {}, history_ = "push") {
   }
 }
 
+// The admin asks the merchant for an optional permission in a window of its own; then the server looks what is allowed.
+async function allow(scopes) {
+  try {
+    await window.shopify.scopes.request(scopes);
+    visit("/setup/permissions", { method: "POST", body: new URLSearchParams() });
+  } catch { trouble(); }
+}
+
 function leave(answer) {
   if (answer.open) open(answer.open, "_top");
   else if (answer.download) location.assign(answer.download);
@@ -118,6 +126,7 @@ addEventListener("submit", (event) => {
   event.preventDefault();
   if (submitter?.getAttribute("aria-busy")) return;
   submitter?.setAttribute("aria-busy", "true");
+  if (submitter?.dataset.scopes && window.shopify?.scopes?.request) return allow(submitter.dataset.scopes.split(","));
   const fields = new URLSearchParams(new FormData(form, submitter));
   if (form.method === "post") visit(url, { method: "POST", body: fields });
   else visit(`${url.pathname}?${fields}`);
