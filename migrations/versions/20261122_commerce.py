@@ -87,6 +87,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_checkouts_shop_id_cart_token", "checkouts", ["shop_id", "cart_token"], unique=False)
     op.create_index("ix_checkouts_seen_at", "checkouts", ["seen_at"], unique=False)
+    op.create_index("ix_checkouts_node_id", "checkouts", ["shop_id", sa.text("(node ->> 'id')")], unique=False)
     op.create_table(
         "commerce_nodes",
         sa.Column("run_id", sa.Uuid(), nullable=False),
@@ -144,6 +145,7 @@ def downgrade() -> None:
     op.drop_index("ix_promo_runs_shop_id_started_at", table_name="promo_runs")
     op.drop_table("promo_runs")
     op.drop_table("commerce_nodes")
+    op.drop_index("ix_checkouts_node_id", table_name="checkouts")
     op.drop_index("ix_checkouts_seen_at", table_name="checkouts")
     op.drop_index("ix_checkouts_shop_id_cart_token", table_name="checkouts")
     op.drop_table("checkouts")

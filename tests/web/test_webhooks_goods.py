@@ -167,7 +167,7 @@ def test_what_cannot_be_read_makes_the_polls_due(ear, topic, said):
 
 
 def checkout(ear: Ear) -> dict[str, Any]:
-    (row,) = ear.rows("select * from checkouts")
+    (row,) = ear.rows("select * from checkouts where token not like 'deleted:%'")
     return row
 
 
@@ -223,6 +223,23 @@ def test_a_deleted_checkout_is_found_by_its_cart(ear, example):
     before = ear.changes()[f"checkout:{TOKEN}"]["version"]
     tell(ear, "checkouts/delete", example("checkouts/delete"), webhook_id="gone")
     assert ear.changes()[f"checkout:{TOKEN}"]["version"] == before
+
+
+def test_a_deletion_that_overtakes_the_creation_holds(ear, example):
+    """Nothing was known of it yet; its older words come to late."""
+    tell(ear, "checkouts/delete", example("checkouts/delete"))
+    assert ear.changes() == {}
+    tell(ear, "checkouts/update", example("checkouts/update"))
+    assert cart_write(checkout(ear)["node"], STORE) == Skip(CommerceReason.CART_EMPTY)
+
+
+def test_a_deleted_checkout_that_only_the_api_told_of_is_found_by_its_number(ear, example):
+    tell(ear, "checkouts/update", example("checkouts/update"))
+    gid = f"gid://shopify/AbandonedCheckout/{example('checkouts/delete')['id']}"
+    query = "update checkouts set cart_token = null, node = node || jsonb_build_object('id', cast(:gid as text))"
+    ear.run(query, gid=gid)
+    tell(ear, "checkouts/delete", example("checkouts/delete"))
+    assert cart_write(checkout(ear)["node"], STORE) == Skip(CommerceReason.CART_EMPTY)
 
 
 def test_a_cart_is_of_interest_only_where_a_checkout_came_of_it(ear, example):

@@ -43,7 +43,10 @@ _NAMED = f"""
 _CHECKOUT_TOLD = f"""
     with {SHOPIFY}, kept as (
         insert into checkouts as c (shop_id, token, cart_token, updated_at, node)
-        select shop_id, %(token)s::text, %(cart)s::text, %(updated)s::timestamptz, %(node)s::jsonb
+        select shop_id, %(token)s::text, %(cart)s::text, %(updated)s::timestamptz,
+            case when exists (select from checkouts g where g.shop_id = fresh.shop_id
+                and g.token = 'deleted:' || %(cart)s::text and g.updated_at >= %(updated)s::timestamptz)
+                then '{{}}'::jsonb else %(node)s::jsonb end
         from fresh where {_CONNECTED} and {NOT_ERASED}
         on conflict (shop_id, token) do update set seen_at = now(),
             cart_token = coalesce(excluded.cart_token, c.cart_token),
@@ -53,13 +56,21 @@ _CHECKOUT_TOLD = f"""
     ), marked as (select 'checkout:' || token as key from kept), {_MARK}
 """
 
-# An empty checkout is no cart. Its time stays, so that an older word that comes late doesn't bring it back.
+# An empty checkout is no cart. Its time stays, so that an older word that comes late doesn't bring it back; nor one on
+# a checkout that we had not heard of. One that only the API told us of is known by its number.
 _CHECKOUT_GONE = f"""
     with {SHOPIFY}, emptied as (
         update checkouts c set node = '{{}}'::jsonb, seen_at = now(),
             updated_at = greatest(c.updated_at, coalesce(%(fired)s::timestamptz, now()))
-        from fresh where c.shop_id = fresh.shop_id and (c.token = %(token)s::text or c.cart_token = %(cart)s::text)
+        from fresh where c.shop_id = fresh.shop_id and (c.token = %(token)s::text or c.cart_token = %(cart)s::text
+            or c.node ->> 'id' = %(gid)s::text)
         returning c.token
+    ), unheard as (
+        insert into checkouts as c (shop_id, token, cart_token, updated_at, node)
+        select shop_id, 'deleted:' || %(cart)s::text, %(cart)s::text, coalesce(%(fired)s::timestamptz, now()),
+            '{{}}'::jsonb
+        from fresh where {_CONNECTED} and %(cart)s::text is not null and not exists (select from emptied)
+        on conflict do nothing
     ), marked as (select 'checkout:' || token as key from emptied where {_CONNECTED}), {_MARK}
 """
 
@@ -101,9 +112,11 @@ async def checkout_told(
     return await pool.run(_CHECKOUT_TOLD, {**arrival.values(), **values})
 
 
-async def checkout_gone(pool: IntakePool, arrival: Arrival, *, token: str | None, cart_token: str | None) -> Stored:
-    """A checkout was deleted: mark those of this token, or of this cart."""
-    values = {"token": token, "cart": cart_token, "told_by": DELETED}
+async def checkout_gone(
+    pool: IntakePool, arrival: Arrival, *, token: str | None, cart_token: str | None, gid: str | None
+) -> Stored:
+    """A checkout was deleted: mark the one of this token, of this cart or of this id."""
+    values = {"token": token, "cart": cart_token, "gid": gid, "told_by": DELETED}
     return await pool.run(_CHECKOUT_GONE, {**arrival.values(), **values})
 
 

@@ -50,10 +50,11 @@ class CheckoutTold:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutGone:
-    """A checkout was deleted; Shopify names the cart it came from, and no token."""
+    """A checkout was deleted; Shopify names the cart it came from and its number, and no token."""
 
     token: str | None
     cart_token: str | None
+    gid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,9 @@ def _told(said: Mapping[str, Any]) -> CheckoutTold | None:
 
 def _gone(said: Mapping[str, Any]) -> CheckoutGone | None:
     token, cart = _token(said.get("token")), _token(said.get("cart_token"))
-    return CheckoutGone(token, cart) if token or cart else None
+    number = _number(said.get("id"))
+    gid = f"gid://shopify/AbandonedCheckout/{number}" if number is not None else None
+    return CheckoutGone(token, cart, gid) if token or cart else None
 
 
 def _named(kind: str, value: object, *, deleted: bool = False) -> Named | None:

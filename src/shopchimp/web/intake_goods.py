@@ -33,8 +33,8 @@ async def store(intake: Intake, arrival: Arrival, body: bytes) -> Stored:
                 node=told.node,
                 graves=intake.graves(customers, address),
             )
-        case CheckoutGone(token, cart_token):
-            return await intake_commerce.checkout_gone(pool, arrival, token=token, cart_token=cart_token)
+        case CheckoutGone(token, cart_token, gid):
+            return await intake_commerce.checkout_gone(pool, arrival, token=token, cart_token=cart_token, gid=gid)
         case CartTold(token):
             return await intake_commerce.cart_told(pool, arrival, token)
         case Irrelevant():

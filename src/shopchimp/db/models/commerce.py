@@ -60,6 +60,7 @@ class Checkout(Base):
     __table_args__ = (
         Index("ix_checkouts_shop_id_cart_token", "shop_id", "cart_token"),
         Index("ix_checkouts_seen_at", "seen_at"),
+        Index("ix_checkouts_node_id", "shop_id", text("(node ->> 'id')")),
     )
 
     shop_id: Mapped[int] = mapped_column(primary_key=True)
