@@ -19,6 +19,7 @@ from shopchimp.db.checkouts import Checkout
 from shopchimp.db.chores import Chore
 from shopchimp.domain.commerce.carts import cart_id
 from shopchimp.domain.commerce.results import Kind
+from shopchimp.domain.commerce.spelling import short_id
 from shopchimp.services.commerce import completeness
 from shopchimp.services.gateways import Gateways
 from shopchimp.services.polls import IMPOSSIBLE, PERIOD, LeaseLost, Place
@@ -129,10 +130,17 @@ def _poll_checkouts(poll: _Poll) -> None:
                 _told(token, node, known.get(token), at)
                 for token, node in told.items()
                 if (at := parse_time(node.get("updatedAt"))) is not None
-                and (token not in known or at > known[token].updated_at)
+                and (token not in known or at >= known[token].updated_at)  # several words may be of one second
             ]
             checkouts.upsert(tx, poll.shop_id, news)
-            poll.keep(tx, [Mark(f"checkout:{each.token}", "poll", event_at=each.updated_at) for each in news])
+            carts = commerce_items.get(tx, poll.shop_id, Kind.CART, [short_id(each.token) for each in news])
+            marks = [
+                Mark(f"checkout:{each.token}", "poll", event_at=each.updated_at)
+                for each in news
+                if (cart := carts.get(short_id(each.token))) is None
+                or _is_newer(each.updated_at, cart.source_updated_at)
+            ]
+            poll.keep(tx, marks)
         newest += [at for node in page.nodes if (at := parse_time(node.get("updatedAt"))) is not None]
     for at in newest:
         poll.place.saw(at)
