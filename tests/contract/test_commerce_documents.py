@@ -36,6 +36,7 @@ STORE = Storefront("EUR", "https://pinewood.example.com", "pinewood-lamps.myshop
 BULK = {
     "PRODUCTS_IN_BULK": documents.PRODUCTS_IN_BULK,
     "ORDERS_IN_BULK": documents.ORDERS_IN_BULK,
+    "codes_in_bulk(number)": documents.codes_in_bulk("1450000001801"),
     "orders_in_bulk(query)": documents.orders_in_bulk("created_at:>='2026-01-01' AND tag:\"a b\""),
 }
 OTHERS = {

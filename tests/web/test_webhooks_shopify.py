@@ -258,11 +258,21 @@ def test_times_that_can_be(ear, said, kept):
     assert row["event_at"] is None or row["event_at"] <= datetime.now(UTC)
 
 
-def test_the_bulk_operation_wakes_the_run_that_waits(ear):
-    run = house.add_run(ear.runtime.database, ear.shop, "preparing", phase="read_customers")
+@pytest.mark.parametrize(
+    ("state", "phase", "due"),
+    [
+        ("preparing", "read_customers", True),
+        ("running", "products", True),
+        ("running", "orders", True),
+        ("running", "contacts", False),
+        ("running", "customers", False),
+    ],
+)
+def test_the_bulk_operation_wakes_the_run_that_waits(ear, state, phase, due):
+    run = house.add_run(ear.runtime.database, ear.shop, state, phase=phase)
     ear.run("update sync_runs set due_at = now() + interval '1 minute' where id = :id", id=run)
     ear.shopify(b'{"admin_graphql_api_id": "gid://shopify/BulkOperation/1"}', "bulk_operations/finish")
-    assert ear.rows("select due_at <= now() as due from sync_runs") == [{"due": True}]
+    assert ear.rows("select due_at <= now() as due from sync_runs") == [{"due": due}]
 
 
 def test_many_deliveries_make_few_wake_ups_and_the_last_is_never_left_out(ear):

@@ -104,8 +104,8 @@ _NOTED = f"with {SHOPIFY} {ANSWER}"
 _BULK_FINISHED = f"""
     with {SHOPIFY}, run as (
         update sync_runs r set due_at = now() from fresh
-        where r.shop_id = fresh.shop_id and r.state = 'preparing' and r.phase = 'read_customers'
-            and r.token is null and r.due_at > now()
+        where r.shop_id = fresh.shop_id and r.token is null and r.due_at > now()
+            and (r.state, r.phase) in (('preparing', 'read_customers'), ('running', 'products'), ('running', 'orders'))
         returning 1
     )
     {ANSWER}
