@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLEnumType, GraphQLSchema, parse, validate
 
+from shopchimp.config import DEFAULT_SCOPES
 from shopchimp.shopify import API_VERSION, subscriptions
+from shopchimp.shopify.commerce import NEEDS
+from shopchimp.shopify.oauth import missing_scopes
 from shopchimp.shopify.webhooks import enum_name
 from shopchimp.web import webhooks
 
@@ -39,3 +42,30 @@ def test_topics_and_names(whole_schema: GraphQLSchema) -> None:
     assert max(map(len, names)) <= 50
     assert "CUSTOMERS_MERGE" not in subscriptions.wanted("read_customers")
     assert "CUSTOMERS_MERGE" in subscriptions.wanted("read_customers,read_customer_merge")
+
+
+def test_scopes_are_asked_for_and_nobody_has_to_grant_them_all() -> None:
+    """Orders older than 60 days are an option (shopify.md 2.6); merged customers are noticed otherwise."""
+    said = TOML["access_scopes"]
+    asked = DEFAULT_SCOPES.split(",")
+    assert said["scopes"].split(",") == asked
+    assert said["optional_scopes"] == ["read_all_orders"]
+    needed = {scope for scopes in (*NEEDS.values(), *subscriptions.NEEDS.values()) for scope in scopes}
+    assert set(missing_scopes(needed, asked)) == {"read_customer_merge"}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "heard", "silent"),
+    [
+        ("read_customers,write_customers", {"CUSTOMERS_UPDATE"}, {"ORDERS_CREATE", "PRODUCTS_UPDATE", "CARTS_CREATE"}),
+        ("read_products", {"PRODUCTS_UPDATE"}, {"ORDERS_CREATE", "DISCOUNTS_CREATE"}),
+        ("read_orders", set(), {"ORDERS_CREATE", "CHECKOUTS_UPDATE", "REFUNDS_CREATE"}),  # its lines name products
+        ("read_orders, write_products", {"ORDERS_CREATE", "CHECKOUTS_UPDATE", "PRODUCTS_CREATE"}, {"DISCOUNTS_DELETE"}),
+        ("read_discounts", {"DISCOUNTS_REDEEMCODE_ADDED"}, {"PRODUCTS_DELETE"}),
+        (DEFAULT_SCOPES, subscriptions.TOPICS.keys() - {"CUSTOMERS_MERGE"}, {"CUSTOMERS_MERGE"}),
+    ],
+)
+def test_topics_are_heard_by_scope(scopes: str, heard: set[str], silent: set[str]) -> None:
+    wanted = set(subscriptions.wanted(scopes))
+    assert heard <= wanted
+    assert not silent & wanted
