@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from promo_house import PromoHouse, promo_house
@@ -71,6 +72,7 @@ def known(house: PromoHouse) -> int:
     return house.count("promo_code", "synced")
 
 
+@pytest.mark.timeout(PATIENCE)
 def test_s64_s65_killed_twice_it_ends_complete_and_a_second_run_changes_nothing(database_url: str) -> None:
     """Planted: a cursor saved before its codes are written loses those of a killed slice."""
     with promo_house(database_url, "--discounts", str(DISCOUNTS), "--codes", str(CODES)) as house:

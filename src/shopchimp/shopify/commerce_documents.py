@@ -257,6 +257,20 @@ query DiscountRedeemCodes($id: ID!, $after: String) {{
 }}
 """
 
+
+def codes_in_bulk(number: str) -> str:
+    """All codes of one discount, by its number: paging ends at 25,000 (that discounts go in bulk is UNVERIFIED)."""
+    codes = "codes { edges { node { id code asyncUsageCount } } }"
+    return f"""\
+query BulkCodes {{
+  discountNodes(query: {json.dumps(f"id:{number}")}) {{ edges {{ node {{
+    id
+    discount {{ __typename {" ".join(f"... on {name} {{ {codes} }}" for name in _CODED)} }}
+  }} }} }}
+}}
+"""
+
+
 # ------------------------------------------------------------------ how many there are
 
 COUNTS = {

@@ -5,9 +5,12 @@ Both platforms are the sandbox; what Mailchimp has is read from its own API.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,7 @@ from promo_house import PromoHouse, promo_house
 from shopchimp.services import settings
 from shopchimp.services.commerce import promo
 from shopchimp.services.sync_runs import StartRefused
+from shopchimp.shopify import bulk
 
 MANY = 260  # codes: more than a page
 
@@ -298,3 +302,58 @@ def test_a_webhook_during_a_run_is_answered_after_it(house: PromoHouse) -> None:
     house.work()
     assert [run.trigger for run in house.runs()] == ["webhook", "manual", "manual"]
     assert house.calls()["shopify"] == before + 1 + 1 + 2  # the list twice, and this discount's two pages
+
+
+# ------------------------------------------------------------------ more codes than paging reaches
+
+
+@pytest.mark.skipif(os.environ.get("SHOPCHIMP_PROMO_FULL") != "1", reason="25,100 codes take a minute")
+def test_s64_a_discount_of_more_codes_than_paging_reaches_is_read_in_bulk(house: PromoHouse) -> None:
+    """Paging ends at 25,000 objects. Planted: taking the end of the pages for the end of the codes."""
+    house.discount("create", title="Many", prefix="MANY", type="app", count=25_100)
+    assert house.sync().counts["unsupported"] == 25_100
+    assert len(house.items("promo_code")) == 25_100
+    before = house.calls()["shopify"]
+    assert house.sync().counts["unsupported"] == 25_100
+    assert house.calls()["shopify"] == before + 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_codes_beyond_the_end_of_paging_are_read_in_bulk(
+    house: PromoHouse, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    """Their number says so beforehand, or the walk ends too early."""
+    if known:
+        monkeypatch.setattr(promo.promo_rules, "PAGE_END", 250)
+    else:
+        monkeypatch.setattr(promo.promo_codes, "is_complete", lambda *_: False)
+    monkeypatch.setattr(promo, "PART", 0.1)  # each part streams anew
+    many = house.discount("create", title="Many", prefix="MANY", count=MANY, percent=20)
+    assert house.sync().counts["added"] == MANY
+    assert house.calls()["shopify"] == (1 if known else 3)
+    gone = min(house.texts())
+    house.discount("remove_codes", id=many["id"], codes=[gone])
+    run = house.sync()
+    assert (run.counts["removed"], run.counts["unchanged"]) == (1, MANY - 1)
+    assert len(house.texts()) == MANY - 1
+    assert gone not in house.texts()
+
+
+def test_a_bulk_result_that_was_cut_short_takes_nothing_away(
+    house: PromoHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: without the count of lines every code behind the cut is removed."""
+    many = house.discount("create", title="Many", prefix="MANY", count=MANY, percent=20)
+    house.sync()
+    monkeypatch.setattr(promo.promo_rules, "PAGE_END", 250)
+    house.discount("add_codes", id=many["id"], codes=["EXTRA"])
+    lines, cuts = bulk.lines, [True]
+
+    def cut(*args: Any, **more: Any) -> Iterator[dict[str, Any]]:
+        return islice(lines(*args, **more), 100) if cuts and cuts.pop() else lines(*args, **more)
+
+    monkeypatch.setattr(bulk, "lines", cut)
+    run = house.sync()
+    assert run.counts.get("removed") is None
+    assert house.texts() >= {"EXTRA"}
+    assert len(house.texts()) == MANY + 1

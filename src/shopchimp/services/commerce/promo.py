@@ -210,21 +210,22 @@ def _part(
         return _fail(gateways, run, token, StoreGone("mailchimp", "mc_store_gone", "the shop has no store"))
     if "promo_codes" not in commerce.readable(shop.scopes):
         return _fail(gateways, run, token, Unauthorized("shopify", NO_SCOPE, "read_discounts"))
-    shopify, mailchimp = gateways.shopify(shop_id), gateways.mailchimp(shop_id)
+    until = time.monotonic() + seconds
     work = PromoWork(
         database=gateways.database,
         run=run,
         token=token,
-        shopify=shopify,
-        road=roads.Direct(mailchimp, gateways.connections),
+        shopify=gateways.shopify(shop_id),
+        road=roads.Direct(gateways.mailchimp(shop_id), gateways.connections),
         store_id=there.store_id,
         storefront=there.storefront,
         now=gateways.clock,
+        hosts=gateways.download_hosts,
+        over=lambda: time.monotonic() > until or stopped(),
         patient=patient,
     )
-    until = time.monotonic() + seconds
     try:
-        while time.monotonic() < until and not stopped():
+        while not work.over():
             ended, hindrance = _step(work)
             if hindrance is not None:
                 raise hindrance

@@ -22,6 +22,7 @@ from shopchimp.domain.commerce.shown import shown_code
 from shopchimp.domain.commerce.spelling import short_id
 from shopchimp.domain.commerce.store import Node
 from shopchimp.domain.errors import PlatformError
+from shopchimp.services.commerce import promo_bulk
 from shopchimp.services.commerce.promo_work import DONE, RULE_MISSING, Answer, Call, PromoWork
 from shopchimp.shopify import commerce_discounts as discounts
 
@@ -52,14 +53,16 @@ class _Code:
 
 def inside(work: PromoWork, whole: Mapping[str, Sequence[Node]]) -> PlatformError | None:
     """The codes of discounts that came with them, by rule. Gives back what hinders the run, if anything does."""
-    hindrance = _take(work, [(rule_id, node) for rule_id, nodes in whole.items() for node in nodes])
+    hindrance = take(work, [(rule_id, node) for rule_id, nodes in whole.items() for node in nodes])
     return hindrance or _sweep(work, list(whole))[1]
 
 
 def step(work: PromoWork) -> PlatformError | None:
     """Go on with the first discount of the run's `todo`: a page of its codes, then those that are gone."""
     entry = work.run.cursor["todo"][0]
-    return _retry(work, entry) if entry.get("retry") else _read(work, entry)
+    if entry.get("retry"):
+        return _retry(work, entry)
+    return promo_bulk.step(work, entry) if "bulk" in entry else _read(work, entry)
 
 
 def _read(work: PromoWork, entry: dict[str, Any]) -> PlatformError | None:
@@ -67,17 +70,24 @@ def _read(work: PromoWork, entry: dict[str, Any]) -> PlatformError | None:
     if found is None:  # deleted since its page was read: the end of the run takes its rule away
         _done(work, None)
         return None
-    hindrance = _take(work, [(entry["id"], node) for node in found.nodes])
-    if hindrance is not None:
+    if hindrance := take(work, [(entry["id"], node) for node in found.nodes]):
         return hindrance
     entry |= {"after": found.after, "read": int(entry.get("read") or 0) + len(found.nodes)}
     if found.after is not None:
         with work.database.transaction() as tx:
             work.save(tx)
         return None
-    clean = is_complete(entry["read"], entry.get("codes"))
-    if clean:
-        clean, hindrance = _sweep(work, [entry["id"]])
+    if is_complete(entry["read"], entry.get("codes")):
+        return finish(work, entry)
+    entry["bulk"] = {}  # paging has come to its end, the codes have not
+    with work.database.transaction() as tx:
+        work.save(tx)
+    return None
+
+
+def finish(work: PromoWork, entry: Mapping[str, Any]) -> PlatformError | None:
+    """All codes of the first of the `todo` were seen: what was not is gone."""
+    clean, hindrance = _sweep(work, [entry["id"]])
     if hindrance is None:
         _done(work, entry["reading"] if clean else None)
     return hindrance
@@ -92,7 +102,7 @@ def _retry(work: PromoWork, entry: dict[str, Any]) -> PlatformError | None:
         {"id": code_id, "code": shown.get("code", ""), "asyncUsageCount": shown.get("used")}
         for code_id, shown in failed.items()
     ]
-    if hindrance := _take(work, [(entry["id"], node) for node in nodes]):
+    if hindrance := take(work, [(entry["id"], node) for node in nodes]):
         return hindrance
     if len(failed) == AT_ONCE:
         entry["after"] = max(failed)
@@ -113,7 +123,7 @@ def _done(work: PromoWork, reading: str | None) -> None:
         work.save(tx)
 
 
-def _take(work: PromoWork, given: Sequence[tuple[str, Node]]) -> PlatformError | None:
+def take(work: PromoWork, given: Sequence[tuple[str, Node]]) -> PlatformError | None:
     """Write these codes, each given with its rule, as far as they differ, and store what became of them."""
     for start in range(0, len(given), AT_ONCE):
         codes = _known(work, given[start : start + AT_ONCE])

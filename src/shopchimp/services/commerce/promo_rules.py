@@ -132,7 +132,7 @@ def _store(
             item.shown["reading"] = print_  # type: ignore[index]
             _leave(work, rule.id, states.get(rule.id, {}), count=not seen_before)
         else:
-            _todo(work, {"id": rule.id, "reading": print_, "codes": codes_count(rule.node)})
+            _todo(work, {"id": rule.id, "reading": print_, **_how(rule.node)})
         items.append(item)
     commerce_items.put(tx, work.shop_id, items)
     promo_items.void_codes(tx, work.shop_id, without)
@@ -146,6 +146,12 @@ def _leave(work: PromoWork, rule_id: str, states: Mapping[str, int], *, count: b
         work.count("unsupported", states.get(State.SKIPPED, 0))
     if states.get(State.FAILED):
         _todo(work, {"id": rule_id, "retry": True})
+
+
+def _how(node: Node) -> dict[str, Any]:
+    """How many codes there are, and that paging would not reach all of them, where that is known beforehand."""
+    codes = codes_count(node)
+    return {"codes": codes, "bulk": {}} if codes is not None and codes > PAGE_END else {"codes": codes}
 
 
 def _todo(work: PromoWork, entry: dict[str, Any]) -> None:

@@ -55,7 +55,10 @@ DONE = Answer()
 
 @dataclass(slots=True)
 class PromoWork:
-    """A run that is held, and both platforms. Not `patient`: a record whose call comes to nothing once more failed."""
+    """A run that is held, and both platforms. `over`: the time is up, or somebody wants it to end.
+
+    Not `patient`: a record whose call comes to nothing once more has failed. `hosts` are those of bulk results.
+    """
 
     database: Database
     run: PromoRun
@@ -65,6 +68,8 @@ class PromoWork:
     store_id: str
     storefront: Storefront
     now: Callable[[], datetime]
+    hosts: frozenset[str]
+    over: Callable[[], bool]
     patient: bool = True
     _calls_before: dict[str, int] = field(init=False)
 
