@@ -149,12 +149,13 @@ def _by_ids(client: ShopifyClient, kind: str, numbers: Sequence[str]) -> dict[st
     while waiting:
         part = waiting[:size]
         try:
-            nodes = client.execute(document, name, {"ids": [f"gid://shopify/{kind}/{each}" for each in part]})["nodes"]
+            data = client.execute(document, name, {"ids": [f"gid://shopify/{kind}/{each}" for each in part]})
         except Rejected as error:
             if size == 1 or not error.detail.startswith(TOO_DEAR):
                 raise
             size = max(1, min(size, len(part)) // 2)
             continue
+        nodes = data.get("nodes") or ()
         if len(nodes) != len(part):
             raise Unavailable(PLATFORM, "sh_unreachable", f"{len(nodes)} answers for {len(part)} ids")
         found |= {number: node for number, node in zip(part, nodes, strict=True) if node}
