@@ -116,6 +116,15 @@ def test_a_deletion_stays_one_whatever_else_comes_late(ear):
     assert ear.changes()["order:7"]["source"] == "shopify_deleted"
 
 
+@pytest.mark.parametrize("family", ["orders", "products"])
+def test_a_change_replayed_as_a_deletion_is_none(ear, example, family):
+    """The topic is a header, and the signature covers the body alone (shopify.md 3.2)."""
+    topic = "orders/updated" if family == "orders" else "products/update"
+    tell(ear, f"{family}/delete", example(topic))
+    (change,) = ear.changes().values()
+    assert change["source"] == "shopify"
+
+
 def test_nobody_is_marked_while_no_account_is_connected(ear, example):
     ear.run("delete from connections")
     for topic in ("orders/create", "checkouts/update", "products/update", "discounts/update", "carts/update"):

@@ -90,7 +90,7 @@ def notice(topic: str, body: bytes) -> Notice | None:
         case "REFUNDS":
             return _named("order", said.get("order_id"))
         case "PRODUCTS":
-            return _named("product", said.get("id"), deleted=act == "DELETE")
+            return _named("product", said.get("id"), deleted=_is_deletion(said, act))
         case "CHECKOUTS" if act == "DELETE":
             return _gone(said)
         case "CHECKOUTS":
@@ -107,7 +107,12 @@ def _order(said: Mapping[str, Any], act: str) -> Named | None:
     if act == "EDITED":
         edit = said.get("order_edit")
         return _named("order", edit.get("order_id")) if isinstance(edit, dict) else None
-    return _named("order", said.get("id"), deleted=act == "DELETE")
+    return _named("order", said.get("id"), deleted=_is_deletion(said, act))
+
+
+def _is_deletion(said: Mapping[str, Any], act: str) -> bool:
+    """The topic isn't signed, the body is: what tells a change is no deletion, whatever stands above it."""
+    return act == "DELETE" and "updated_at" not in said
 
 
 def _discount(said: Mapping[str, Any], act: str) -> Named | Irrelevant | None:
@@ -117,7 +122,7 @@ def _discount(said: Mapping[str, Any], act: str) -> Named | Irrelevant | None:
         return None
     if found[1].startswith("DiscountAutomatic"):
         return Irrelevant()
-    return _named("discount", int(found[2]), deleted=act == "DELETE")
+    return _named("discount", int(found[2]), deleted=_is_deletion(said, act))
 
 
 def _told(said: Mapping[str, Any]) -> CheckoutTold | None:
