@@ -116,6 +116,16 @@ def close_for(tx: Connection, shop_id: int, seconds: float, cause: str, *, lane:
     return any(row.fresh for row in rows)
 
 
+def reopen(tx: Connection, shop_id: int, lane: str) -> None:
+    """What troubled a lane is mended: it is served again at once."""
+    query = text(
+        """
+        update lanes set open_until = null, trouble = null, failures = 0 where shop_id = :shop and lane = :lane
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "lane": lane})
+
+
 def failed(tx: Connection, shop_id: int, cause: str, *, pause: float) -> int:
     """The connection failed as a whole. After ten times in a row it is left alone for `pause` seconds each time.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import audits, breakers, changes, chores, connections
+from shopchimp.db import audits, breakers, changes, chores, connections, lanes
 from shopchimp.services import backfills
 
 HOOKS, AUDIENCE, AUDIT, RETENTION = "hooks", "audience", "audit", "retention"
@@ -33,6 +33,7 @@ def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
 def open_commerce(tx: Connection, shop_id: int) -> None:
     """The store's history is written: what waited of orders and products is worked on, and the regular looks begin."""
     connections.open_commerce(tx, shop_id)
+    lanes.reopen(tx, shop_id, changes.COMMERCE)  # if the store had been gone: it is there again
     changes.ready(tx, shop_id, changes.COMMERCE)
     for name in (*POLLS_OF_COMMERCE, PROMO_CODES):
         chores.ensure(tx, shop_id, name)

@@ -17,7 +17,7 @@ from shopchimp.jobs import chores, lanes
 from shopchimp.services import going_live
 from shopchimp.services import live as contacts
 from shopchimp.services.commerce import completeness, live, polls, store
-from stage import AUDIENCE, Row, Stage, stage
+from stage import AUDIENCE, Row, Stage, stage, wait_for
 
 _numbers = count(1)
 WORKS = {changes.LIVE: contacts.work, changes.COMMERCE: live.work}
@@ -136,6 +136,19 @@ class Market:
     def chore(self, name: str) -> None:
         self.do("update chores set due_at = now() where shop_id = :shop and name = :name", name=name)
         assert chores.drain(self.stage.runtime, {name: CHORES[name]}, stop=self.stage.stop, at_most=1) == 1
+
+    def settled(self, poll: str) -> None:
+        """The poll marks nothing any more, once what it saw is more than a few seconds old, and writes nothing on the way."""
+        before = len(self.stage.sandbox.writes("mailchimp"))
+
+        def quiet() -> bool:
+            self.chore(poll)
+            found = bool(self.changes())
+            self.live()
+            return not found
+
+        wait_for(quiet)
+        assert len(self.stage.sandbox.writes("mailchimp")) == before
 
     def do(self, query: str, **values: Any) -> None:
         with self.stage.database.transaction() as tx:

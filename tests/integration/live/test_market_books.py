@@ -34,9 +34,7 @@ def test_orders_that_no_webhook_told_are_found_and_read_once(fair: Market) -> No
     )
     fair.live()
     assert all(fair.of(each) is not None for each in made)
-    for _ in range(2):  # nothing new: nobody is marked, though the last minutes are read again
-        fair.chore("poll_orders")
-        assert not fair.changes()
+    fair.settled("poll_orders")  # nothing new: nobody is marked, though the last minutes are read again
     fair.edit("order", "refund", id=made[0]["id"], amount=100)
     fair.chore("poll_orders")
     assert [row["key"] for row in fair.changes()] == [f"order:{number(made[0]['id'])}"]
@@ -50,8 +48,7 @@ def test_products_that_no_webhook_told_are_found(fair: Market) -> None:
     fair.chore("poll_products")
     fair.live()
     assert fair.ours("product")[number(made["id"])]["title"] == "Unheard"
-    fair.chore("poll_products")
-    assert not fair.changes()
+    fair.settled("poll_products")
 
 
 def test_checkouts_that_no_webhook_told_become_carts(fair: Market) -> None:
@@ -64,8 +61,7 @@ def test_checkouts_that_no_webhook_told_become_carts(fair: Market) -> None:
     fair.chore("poll_checkouts")
     fair.live()
     assert {silent["token"], told["token"]} <= fair.ours("cart").keys()
-    fair.chore("poll_checkouts")
-    assert not fair.changes()
+    fair.settled("poll_checkouts")
     done = fair.edit("checkout", "complete", id=silent["token"])
     fair.chore("poll_orders")
     fair.live()

@@ -159,6 +159,7 @@ def test_a_slice_gives_back_what_it_has_no_time_for(fair: Market, monkeypatch: p
     """Flash sales don't hold a thread: a second, then the lane takes its turn again (P7)."""
     monkeypatch.setattr(live, "WORKS_FOR", 0.0)
     monkeypatch.setattr(live, "AT_ONCE", 2)
+    monkeypatch.setattr(live, "A_SLOT", 0)
     orders = [fair.order() for _ in range(5)]
     drained = lanes.drain(fair.stage.runtime, stop=fair.stage.stop, works=WORKS, at_most=1)
     assert drained == 1

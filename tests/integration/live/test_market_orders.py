@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from market_ground import Market, market, number, shopper
 
+from shopchimp.db import privacy
 from shopchimp.services import settings
 
 CONFIRMED, INVOICE = "order_confirmation", "order_invoice"
@@ -284,3 +285,17 @@ def test_an_address_that_mailchimp_refuses_skips_the_order_with_its_words(fair: 
         assert item["state"] == "skipped"
         assert item["detail"]
     assert not [row for row in fair.changes() if row["state"] == "parked"]
+
+
+def test_who_was_erased_does_not_come_back_with_a_late_order(fair: Market) -> None:
+    """Invariant 11, S89: a webhook about the order of somebody erased makes no contact of them again."""
+    email = shopper("erased")
+    made = fair.order(email=email, guest=True)
+    with fair.stage.database.transaction() as tx:
+        privacy.bury(tx, fair.stage.shop_id, [fair.stage.runtime.gateways.vault.fingerprints(email)[0]])
+    fair.live()
+    assert fair.of(made) is None
+    assert email not in fair.contacts()
+    item = fair.item("order", number(made["id"]))
+    assert item is not None
+    assert (item["state"], item["reason"], item["key"]) == ("skipped", "no_email", None)

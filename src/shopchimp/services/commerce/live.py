@@ -24,7 +24,8 @@ from shopchimp.services.live import Worked
 from shopchimp.shopify import commerce
 
 WORKS_FOR = 1.0  # seconds: then it is another lane's turn
-AT_ONCE = 25  # looked at together
+AT_ONCE = 10  # looked at together; more where we hold more slots
+A_SLOT = 4
 
 # in this order: what an order names is there before it, and its cart is looked at after it
 _KINDS: dict[str, tuple[Kind, Callable[[Sequence[Look], Slice], None]]] = {
@@ -53,10 +54,11 @@ def work(
         slice_ = _open(gateways, shop_id, token=token, pool=pool, lost=lost or threading.Event())
         for name, (kind, look) in _KINDS.items():
             mine = [each for each in claimed if each.key.partition(":")[0] == name]
-            for start in range(0, len(mine), AT_ONCE):
+            size = max(AT_ONCE, A_SLOT * slots)
+            for start in range(0, len(mine), size):
                 if slice_.over and (worked.done or worked.troubles):
                     return worked
-                _look(mine[start : start + AT_ONCE], kind, look, slice_, worked)
+                _look(mine[start : start + size], kind, look, slice_, worked)
     return worked
 
 

@@ -15,7 +15,7 @@ from shopchimp.domain.commerce.spelling import short_id
 from shopchimp.domain.errors import Rejected
 from shopchimp.services.commerce import needs
 from shopchimp.services.commerce.drafts import draft_cart
-from shopchimp.services.commerce.looks import ABOUT_THE_BUYER, Look, Slice, each, item_of
+from shopchimp.services.commerce.looks import ABOUT_THE_BUYER, Look, Slice, each, item_of, leave_out_erased
 
 _OVER = frozenset({CommerceReason.CART_COMPLETED.value, CommerceReason.CART_EMPTY.value})
 
@@ -25,6 +25,7 @@ def look(looks: Sequence[Look], slice_: Slice) -> None:
     with slice_.gateways.database.transaction() as tx:
         told = checkouts.get(tx, slice_.shop_id, [one.id for one in looks])
     each(looks, lambda one: _draft(one, told.get(one.id), slice_), slice_)
+    leave_out_erased(looks, slice_)
     drafted = [one for one in looks if one.open]
     with slice_.gateways.database.transaction() as tx:
         remembered = commerce_items.get(tx, slice_.shop_id, Kind.CART, [one.drafted().id for one in drafted])

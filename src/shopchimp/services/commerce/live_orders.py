@@ -20,7 +20,7 @@ from shopchimp.domain.errors import Rejected
 from shopchimp.mailchimp import ecommerce
 from shopchimp.services.commerce import needs
 from shopchimp.services.commerce.drafts import digest_of, draft_order
-from shopchimp.services.commerce.looks import ABOUT_THE_BUYER, Look, Slice, each, item_of, together
+from shopchimp.services.commerce.looks import ABOUT_THE_BUYER, Look, Slice, each, item_of, leave_out_erased, together
 from shopchimp.services.driving import LeaseEnded
 from shopchimp.shopify import commerce
 from shopchimp.shopify.customers import parse_time
@@ -39,6 +39,7 @@ def look(looks: Sequence[Look], slice_: Slice) -> None:
     there = [one for one in looks if one.open and one.node is not None]
     each([one for one in looks if one.node is None], lambda one: _gone(one, slice_), slice_)
     each(there, lambda one: _draft(one, slice_), slice_)
+    leave_out_erased(there, slice_)
     _end_carts(there, slice_)
     for one in there:
         if one.open and one.drafted().reason is not None:
@@ -51,7 +52,7 @@ def look(looks: Sequence[Look], slice_: Slice) -> None:
 
 def _draft(one: Look, slice_: Slice) -> None:
     assert one.node is not None  # noqa: S101 - tells the type checker
-    one.draft = draft_order(one.node, slice_.storefront)
+    one.draft = slice_.dated(draft_order(one.node, slice_.storefront))
 
 
 def _gone(one: Look, slice_: Slice) -> None:

@@ -27,7 +27,7 @@ def _look(one: Look, slice_: Slice) -> None:
     if one.node is None:
         _retire(one, slice_)
         return
-    one.draft = draft_product(one.node, slice_.storefront)
+    one.draft = slice_.dated(draft_product(one.node, slice_.storefront))
     if one.same:
         one.unchanged()
         return

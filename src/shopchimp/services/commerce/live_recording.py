@@ -18,7 +18,7 @@ from shopchimp.services.commerce.looks import Look
 
 TRIES = 3
 DIRECTION = "to_mailchimp"
-WAITS = "contact_first"  # the cause of a look that waits for its buyer's contact: nobody's trouble
+WAITS = "moved"  # the cause of a look that comes again soon: nobody's trouble
 
 
 def record(database: Database, shop_id: int, done: Sequence[Look], token: UUID) -> None:

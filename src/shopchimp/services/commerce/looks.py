@@ -7,18 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 from shopchimp.db.changes import Claimed
 from shopchimp.db.commerce_items import Item, State
-from shopchimp.domain.commerce.results import Kind, Step
+from shopchimp.domain.commerce.results import CommerceReason, Kind, Skip, Step
 from shopchimp.domain.commerce.shown import told
 from shopchimp.domain.commerce.store import Node, Storefront
 from shopchimp.domain.errors import PlatformError, Rejected, StoreGone
 from shopchimp.mailchimp import ecommerce
 from shopchimp.mailchimp.client import MailchimpClient
+from shopchimp.services import privacy
 from shopchimp.services.commerce.drafts import Draft
 from shopchimp.services.driving import LeaseEnded
 from shopchimp.services.gateways import Gateways
@@ -191,6 +192,16 @@ class Slice:
         if self.lost.is_set():
             raise LeaseEnded
 
+    def dated(self, draft: Draft) -> Draft:
+        """The draft of something read just now, as known up to its last change.
+
+        What was read within the very second of that may have been changed once more in it: then only up to before it.
+        """
+        at = draft.source_updated_at
+        if at is None or self.now >= at + SAME_SECOND:
+            return draft
+        return replace(draft, source_updated_at=at - timedelta(seconds=1))
+
     def side_by_side(self, do: Callable[[T], R], things: Iterable[T]) -> list[R | Exception]:
         """Each in a slot of its own: what came of it, or its error, which is nobody else's."""
 
@@ -204,6 +215,9 @@ class Slice:
         if not listed:
             return []
         return [one(listed[0])] if len(listed) == 1 else list(self.pool.map(one, listed))
+
+
+SAME_SECOND = timedelta(seconds=5)  # their times have seconds only, and their clock may be a bit before ours
 
 
 def item_of(
@@ -238,6 +252,18 @@ def each(looks: Sequence[Look], do: Callable[[Look], None], slice_: Slice) -> No
     for look, answer in zip(opened, slice_.side_by_side(do, opened), strict=True):
         if isinstance(answer, Exception):
             look.fail(answer)
+
+
+def leave_out_erased(looks: Sequence[Look], slice_: Slice) -> None:
+    """Nothing that still speaks of somebody who was erased lately may bring them back (invariant 11)."""
+    drafted = [look for look in looks if look.open and look.draft is not None and look.draft.key]
+    with slice_.gateways.database.transaction() as tx:
+        keys = [str(look.drafted().key) for look in drafted]
+        living = set(privacy.living(tx, slice_.gateways.vault, slice_.shop_id, keys))
+    for look in drafted:
+        draft = look.drafted()
+        if draft.key not in living:
+            look.draft = replace(draft, key=None, customer_id=None, result=Skip(CommerceReason.NO_EMAIL))
 
 
 def together(looks: Sequence[Look], read: Callable[[list[str]], dict[str, R]]) -> dict[str, R]:

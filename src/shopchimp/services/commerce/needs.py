@@ -104,13 +104,14 @@ def send_products(ids: Sequence[str], slice_: Slice) -> dict[str, Exception]:
     if not ids:
         return {}
     nodes = commerce.products_by_ids(slice_.shopify, ids)
-    drafts = [draft_product(node, slice_.storefront) for node in nodes.values()]
+    drafts = [slice_.dated(draft_product(node, slice_.storefront)) for node in nodes.values()]
     answers = slice_.side_by_side(lambda draft: slice_.write(draft.step), drafts)
     failed = {draft.id: answer for draft, answer in zip(drafts, answers, strict=True) if isinstance(answer, Exception)}
     # without a digest: the look that follows writes them for sure
     written = [item_of(draft, State.SYNCED, written_at=slice_.now) for draft in drafts if draft.id not in failed]
     with slice_.gateways.database.transaction() as tx:
         commerce_items.put(tx, slice_.shop_id, written)
+    with slice_.gateways.database.transaction() as tx:  # whose looks hold the change first, and then the item
         changes.mark(tx, slice_.shop_id, [Mark(f"product:{each}", "order") for each in ids])
     return failed
 

@@ -21,6 +21,7 @@ from shopchimp.domain.commerce.carts import cart_id
 from shopchimp.domain.commerce.results import Kind
 from shopchimp.domain.commerce.spelling import short_id
 from shopchimp.services.commerce import completeness
+from shopchimp.services.commerce.looks import SAME_SECOND
 from shopchimp.services.gateways import Gateways
 from shopchimp.services.polls import IMPOSSIBLE, PERIOD, LeaseLost, Place
 from shopchimp.shopify import commerce
@@ -121,13 +122,13 @@ def _is_newer(now: datetime | None, then: datetime | None) -> bool:
 
 def _poll_checkouts(poll: _Poll) -> None:
     """They come by the time they began, so the place moves only when all were read."""
-    since, newest = poll.place.since, list[datetime]()
+    since, newest, now = poll.place.since, list[datetime](), poll.gateways.clock()
     for page in commerce.each_page(lambda after: commerce.checkouts_changed(poll.client, since, after)):
         told = {cart_id(node): node for node in page.nodes}
         with poll.gateways.database.transaction() as tx:
             known = checkouts.get(tx, poll.shop_id, told)
             news = [
-                _told(token, node, known.get(token), at)
+                _told(token, _dated(node, at, now), known.get(token), at)
                 for token, node in told.items()
                 if (at := parse_time(node.get("updatedAt"))) is not None
                 and (token not in known or at >= known[token].updated_at)  # several words may be of one second
@@ -145,6 +146,11 @@ def _poll_checkouts(poll: _Poll) -> None:
     for at in newest:
         poll.place.saw(at)
     poll.end()
+
+
+def _dated(node: Node, at: datetime, now: datetime) -> Node:
+    """What is known of a checkout read within the very second of its change is not known up to that."""
+    return node if now >= at + SAME_SECOND else {**node, "updatedAt": None}
 
 
 def _told(token: str, node: Node, known: Checkout | None, at: datetime) -> Checkout:
