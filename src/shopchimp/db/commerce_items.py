@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shopchimp.db.session import dumps, without_nul
+from shopchimp.db.session import dumps
 
 
 class State(StrEnum):
@@ -90,16 +90,17 @@ def put(tx: Connection, shop_id: int, items: Sequence[Item]) -> None:
     rows = _last_of_each(items)
     if not rows:
         return
-    sources = ", ".join(f"cast(:{name} as {_array_type(name)}[])" for name in _NAMES)
     query = text(
         f"""
         insert into commerce_items as c (shop_id, {_COLUMNS})
-        select :shop, {", ".join(f"m.{name}" for name in _NAMES)} from unnest({sources}) as m ({_COLUMNS})
+        select :shop, {", ".join(f"m.{name}" for name in _NAMES)}
+        from json_to_recordset(cast(:rows as json)) as m ({", ".join(f"{name} {_type(name)}" for name in _NAMES)})
         {_PUT}
         """
     )
-    columns = {name: [_value(name, getattr(row, name)) for row in rows] for name in _NAMES}
-    tx.execute(query, {"shop": shop_id, **columns})
+    # as one text: psycopg would spell out arrays element by element, which takes longer than all the rest
+    values = [{name: _value(getattr(row, name)) for name in _NAMES} for row in rows]
+    tx.execute(query, {"shop": shop_id, "rows": dumps(values)})
 
 
 def _last_of_each(items: Sequence[Item]) -> list[Item]:
@@ -108,13 +109,11 @@ def _last_of_each(items: Sequence[Item]) -> list[Item]:
     return [last[key] for key in sorted(last)]
 
 
-def _value(name: str, value: Any) -> Any:
-    if name == "shown":
-        return None if value is None else dumps(value)
-    return without_nul(value) if isinstance(value, str) else value
+def _value(value: Any) -> Any:
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else value
 
 
-def _array_type(name: str) -> str:
+def _type(name: str) -> str:
     return _TYPES.get(name, "text")
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from shopchimp.db import connections, notes, results, run_tables, shops, sync_runs
 from shopchimp.db.session import Database
 from shopchimp.db.sync_runs import Run
+from shopchimp.domain.commerce.phases import Phase
 from shopchimp.domain.consent import Policy
 from shopchimp.domain.fields import FieldMap
 from shopchimp.mailchimp import audiences
@@ -49,7 +50,7 @@ class RunState(StrEnum):
     EXPIRED = "expired"
 
 
-PHASES = ("read_contacts", "read_customers", "plan", "contacts", "consent", *backfill.PHASES, "live")
+PHASES = ("read_contacts", "read_customers", "plan", "contacts", "consent", *(phase.value for phase in Phase), "live")
 ENDED = frozenset({RunState.DONE, RunState.CANCELLED, RunState.FAILED, RunState.EXPIRED})
 
 

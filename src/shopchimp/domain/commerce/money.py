@@ -38,12 +38,11 @@ _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 def amount(value: Any) -> Decimal | None:
     """An amount as Shopify spells it: a money bag (in the shop's currency), a money object, or the bare number."""
-    if isinstance(value, Mapping):
-        value = value["shopMoney"] if "shopMoney" in value else value.get("amount")
-        return amount(value)
     if value is None or value == "":
         return None
-    exact = Decimal(str(value))
+    if isinstance(value, (dict, Mapping)):  # a dict is told soonest, and nearly all are
+        return amount(value["shopMoney"] if "shopMoney" in value else value.get("amount"))
+    exact = Decimal(value if isinstance(value, str) else str(value))
     if not exact.is_finite():
         raise ValueError(f"{value!r} is no amount of money")
     return exact

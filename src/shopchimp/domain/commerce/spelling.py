@@ -114,7 +114,7 @@ def moment(value: str | None) -> str | None:
 def link(value: object) -> str | None:
     """A web address that Mailchimp takes, or None: of an order with a bad one it refuses the whole order."""
     address = value.strip() if isinstance(value, str) else ""
-    if not address or any(sign.isspace() or not sign.isprintable() for sign in address):
+    if not address or " " in address or not address.isprintable():  # any other space isn't printable
         return None
     try:
         parts = urlsplit(address)

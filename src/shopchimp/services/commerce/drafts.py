@@ -24,6 +24,11 @@ from shopchimp.domain.commerce.shown import Shown, shown_cart, shown_order, show
 from shopchimp.domain.commerce.spelling import short_id
 from shopchimp.domain.commerce.store import Node, Storefront
 
+# what Mailchimp says of an address, which no second try changes: the object is skipped, and says why
+ABOUT_THE_BUYER = frozenset(
+    {"mc_forgotten", "mc_email_refused", "mc_compliance_state", "mc_too_many_signups", "mc_not_in_audience"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:

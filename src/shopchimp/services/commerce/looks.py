@@ -20,6 +20,7 @@ from shopchimp.domain.errors import PlatformError, Rejected, StoreGone
 from shopchimp.mailchimp import ecommerce
 from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.services import privacy
+from shopchimp.services.commerce.drafts import ABOUT_THE_BUYER as ABOUT_THE_BUYER  # noqa: PLC0414 - known from here
 from shopchimp.services.commerce.drafts import Draft
 from shopchimp.services.driving import LeaseEnded
 from shopchimp.services.gateways import Gateways
@@ -27,12 +28,6 @@ from shopchimp.shopify.client import ShopifyClient
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-# what Mailchimp says of an address, which no second try changes: the object is skipped, and says why
-ABOUT_THE_BUYER = frozenset(
-    {"mc_forgotten", "mc_email_refused", "mc_compliance_state", "mc_too_many_signups", "mc_not_in_audience"}
-)
-
 
 _DOUBT = frozenset({"audit", "merchant", "lease"})  # somebody found that Mailchimp is not as we remember
 

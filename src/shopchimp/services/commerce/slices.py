@@ -22,8 +22,7 @@ from shopchimp.domain.commerce.results import Kind, Step, once
 from shopchimp.domain.commerce.spelling import short_id
 from shopchimp.domain.commerce.store import Node
 from shopchimp.domain.errors import PlatformError
-from shopchimp.services.commerce.drafts import Draft
-from shopchimp.services.commerce.looks import ABOUT_THE_BUYER
+from shopchimp.services.commerce.drafts import ABOUT_THE_BUYER, Draft
 from shopchimp.services.commerce.sources import Place, Source, Taken
 
 log = structlog.get_logger()
@@ -228,8 +227,10 @@ def need_item(step: Step, error: PlatformError | None) -> Item:
     )
 
 
-def item_of(draft: Draft, state: State, reason: str | None = None, detail: str | None = None) -> Item:
-    """What is remembered of an object."""
+def item_of(
+    draft: Draft, state: State, reason: str | None = None, detail: str | None = None, *, run_id: UUID | None = None
+) -> Item:
+    """What is remembered of an object; `run_id` is the run that is done with it."""
     synced = state is State.SYNCED
     return Item(
         draft.kind.value,
@@ -244,4 +245,5 @@ def item_of(draft: Draft, state: State, reason: str | None = None, detail: str |
         occurred_at=draft.occurred_at,
         source_updated_at=draft.source_updated_at,
         written_at=datetime.now(UTC) if synced else None,
+        seen_run=run_id,
     )

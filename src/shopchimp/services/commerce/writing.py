@@ -193,24 +193,26 @@ class Writing:
         log.warning("commerce_given_up", count=len(waiting), code=error.code)
         return ecommerce.get_store(self.doors.mailchimp, self.doors.store_id) is not None  # Mailchimp itself is there
 
-    def _items(self, flight: Flight, given_up: Unavailable | None = None) -> list[Item]:
-        """What becomes of the slice's objects whose end is known."""
-        items = list(flight.slice.items)
+    def _items(self, flight: Flight, given_up: Unavailable | None = None, *, run_id: UUID | None = None) -> list[Item]:
+        """What becomes of the slice's objects whose end is known; `run_id` where this run is done with them."""
+        items = [replace(item, seen_run=run_id) for item in flight.slice.items]
         for draft in flight.slice.due.values():
             answer = flight.answer_of(draft)
             if answer is None:
-                items.append(item_of(draft, State.SYNCED))
+                items.append(item_of(draft, State.SYNCED, run_id=run_id))
             elif isinstance(answer, PlatformError):
-                items.append(item_of(draft, *verdict(answer)))
+                items.append(item_of(draft, *verdict(answer), run_id=run_id))
             elif given_up is not None:
-                items.append(item_of(draft, State.FAILED, given_up.code, given_up.detail[:1000]))
-        items += [item_of(draft, State.SKIPPED, draft.reason) for draft in flight.slice.leaving.values()]
+                words = given_up.detail[:1000]
+                items.append(item_of(draft, State.FAILED, given_up.code, words, run_id=run_id))
+        leaving = flight.slice.leaving.values()
+        items += [item_of(draft, State.SKIPPED, draft.reason, run_id=run_id) for draft in leaving]
         return items
 
     def _store(self, flight: Flight, given_up: Unavailable | None = None) -> None:
         """Everything of the slice is known: its objects, the books, the place reached."""
         made, here = flight.slice, place(self.run)
-        items = [replace(item, seen_run=self.run.id) for item in self._items(flight, given_up)]
+        items = self._items(flight, given_up, run_id=self.run.id)
         self._enter(made, items)
         with self.mutex:
             here.setdefault("written", {})[self.phase.value] = made.last
