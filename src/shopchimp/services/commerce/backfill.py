@@ -101,6 +101,7 @@ class Backfill:
                 phase=phase,
                 source=source_of(phase, self.run.shop_id, self.run.id, there.storefront),
                 only_contacts=not self.run.options.get("sync_non_subscribed", True),
+                vault=self.gateways.vault,
             ),
             doors=doors,
             until=self.until,

@@ -7,18 +7,19 @@ nothing. Every object ends as synced, skipped with a reason or failed with a rea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy import Connection
 
-from shopchimp.db import checkouts, commerce_items, people
+from shopchimp.db import checkouts, commerce_items, people, privacy
 from shopchimp.db.commerce_items import Item, State
+from shopchimp.db.crypto import Vault
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.commerce.phases import Phase
-from shopchimp.domain.commerce.results import Kind, Step, once
+from shopchimp.domain.commerce.results import CommerceReason, Kind, Skip, Step, once
 from shopchimp.domain.commerce.spelling import short_id
 from shopchimp.domain.commerce.store import Node
 from shopchimp.domain.errors import PlatformError
@@ -97,6 +98,7 @@ class Preparing:
     phase: Phase
     source: Source
     only_contacts: bool
+    vault: Vault
 
     def slice(
         self, tx: Connection, after: Place | None, limit: int, *, upto: Place | None = None, sent: frozenset[str]
@@ -108,7 +110,7 @@ class Preparing:
         if not taken:
             return None
         made = Slice(self.phase, after, taken[-1].place, len(taken))
-        drafts = self._drafts(taken, made)
+        drafts = self._without_erased(tx, self._drafts(taken, made))
         made.known = commerce_items.get(tx, self.shop_id, made.kind.value, drafts)
         made.doubles = {key for key, item in made.known.items() if item.seen_run == self.run_id}
         strangers = self._strangers(tx, list(drafts.values()))
@@ -133,6 +135,13 @@ class Preparing:
             drafts[draft.id] = draft
             made.nodes[draft.id] = each.node
         return drafts
+
+    def _without_erased(self, tx: Connection, drafts: dict[str, Draft]) -> dict[str, Draft]:
+        """What was read of somebody before they were erased brings them back nowhere (invariant 11)."""
+        marks = {draft.key: self.vault.fingerprints(draft.key) for draft in drafts.values() if draft.key}
+        dead = privacy.buried(tx, self.shop_id, [mark for some in marks.values() for mark in some]) if marks else set()
+        erased = {key for key, some in marks.items() if not dead.isdisjoint(some)}
+        return {each: unknown(draft) if draft.key in erased else draft for each, draft in drafts.items()}
 
     def _strangers(self, tx: Connection, drafts: Sequence[Draft]) -> frozenset[str]:
         """The addresses that are no contact of the audience, where only contacts are wanted."""
@@ -189,6 +198,11 @@ class Preparing:
             for token, draft in tokens.items()
             if token in heard or draft.occurred_at is None or (now - draft.occurred_at).days < RECENT_DAYS
         ]
+
+
+def unknown(draft: Draft) -> Draft:
+    """The same of a buyer who is nobody any more."""
+    return replace(draft, key=None, customer_id=None, result=Skip(CommerceReason.NO_EMAIL))
 
 
 def kept_as(step: Step) -> str:
