@@ -327,7 +327,7 @@ def test_what_is_held_and_what_failed_is_decided_by_keyboard(standalone: Any, da
     press(page, page.get_by_role("button", name="Understood"))
     page.get_by_text("Nothing is held.").first.wait_for()
     page.goto(f"{standalone.url}/failed")
-    press(page, page.get_by_role("link", name=re.compile("^See who.*A value doesn")))
+    press(page, page.get_by_role("link", name=re.compile("^See which.*A value doesn")))
     press(page, page.get_by_role("button", name="Retry Anna Berg"))
     page.get_by_text("1 retry queued").wait_for()
     press(page, page.get_by_role("button", name="Retry 1 failed"))

@@ -95,7 +95,7 @@ def test_failed_ones_are_looked_at_again_on_request(client, database, filled):
         rows = tx.execute(text("select key, lane, source from changes")).all()
     assert [tuple(row) for row in rows] == [("order:6051", "commerce", "merchant")]
     assert client.post("/commerce/customer/retry").status_code == 404
-    assert client.post("/api/v1/commerce/order/retry", json={"ids": ["6042", "6051", "1"]}).json() == {"retried": 1}
+    assert client.post("/api/v1/commerce/order/retry", json={"ids": ["6042", "6051", "1"]}).json() == {"count": 1}
 
 
 def test_sums_that_do_not_close_raise_an_alarm(client, database, filled):
@@ -124,7 +124,7 @@ def test_another_shop_sees_none_of_it(embedded, database, filled):
     other = embedded(house.OTHER_SHOP)
     assert other.get("/api/v1/commerce").json()["kinds"] == []
     assert other.get("/api/v1/commerce/order").json()["objects"] == []
-    assert other.post("/api/v1/commerce/order/retry", json={"ids": ["6051"]}).json() == {"retried": 0}
+    assert other.post("/api/v1/commerce/order/retry", json={"ids": ["6051"]}).json() == {"count": 0}
 
 
 def test_pages_reach_every_object_once(client, database, filled):
@@ -162,3 +162,14 @@ def test_the_preview_counts_what_there_is_where_shopify_says_it(embedded, databa
     page = plain(embedded().get(f"/setup/preview/{run}").text)
     assert "Products 412" in page
     assert "Orders at least 10,000" in page
+
+
+def test_a_change_that_stopped_is_named_by_what_it_is_about(client, database, filled):
+    house.add_change(database, filled, "order:6051", kind="commerce", lane="commerce", cause="mc_rejected")
+    house.add_change(database, filled, "anna.berg@example.com", cause="mc_rejected")
+    assert "2 changes" in client.get("/failed").text
+    page = client.get("/failed/mc_rejected").text
+    assert "Order 6051" in page
+    assert "anna.berg@example.com" not in page
+    items = client.get("/api/v1/failed-items/people?cause=mc_rejected").json()["items"]
+    assert sorted(str(item["about"]) for item in items) == ["None", "order:6051"]

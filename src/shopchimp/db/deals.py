@@ -28,6 +28,7 @@ class Kept:
     id: str
     state: str
     reason: str | None
+    detail: str | None
     key: str | None
     customer_id: int | None
     occurred_at: datetime | None
@@ -46,7 +47,7 @@ class Sum:
     last_at: datetime | None
 
 
-_COLUMNS = "kind, id, state, reason, key, customer_id, occurred_at, coalesce(shown, '{}'::jsonb) as shown"
+_COLUMNS = "kind, id, state, reason, detail, key, customer_id, occurred_at, coalesce(shown, '{}'::jsonb) as shown"
 # an order placed with an address that somebody else has by now is still its customer's
 _THEIRS = """
     shop_id = :shop and (customer_id = :customer
@@ -56,14 +57,14 @@ _OPEN_CART = "kind = 'cart' and reason is distinct from 'cart_completed' and rea
 
 
 def sums(tx: Connection, shop_id: int, whose: Whose) -> list[Sum]:
-    """The totals per currency, the larger one first."""
+    """The totals per currency, that of the most orders first."""
     query = text(
         f"""
         select shown ->> 'currency' as currency, sum((shown ->> 'revenue')::numeric) as revenue,
             sum((shown ->> 'orders')::int) as orders, sum((shown ->> 'bought')::int) as products,
             min(occurred_at) as first_at, max(occurred_at) as last_at
         from commerce_items where {_THEIRS} and kind = 'order' and (shown ->> 'orders')::int > 0
-        group by 1 order by 2 desc, 1
+        group by 1 order by 3 desc, 2 desc, 1
         """
     )
     return [Sum(**row._mapping) for row in tx.execute(query, _values(shop_id, whose))]

@@ -28,7 +28,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One change and the person it is about, as far as we know them. `detail` is the platform's own words."""
+    """One change and the person or thing it is about, as far as we know it. `detail` is the platform's own words."""
 
     item: str
     state: str
@@ -44,6 +44,7 @@ class Item:
     customer_id: int | None
     customer_state: str | None
     contact_status: str | None
+    about: str | None  # of something of the store's: `order:1001`, `product:7`
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ _COLUMNS = {
     "customer_id": "coalesce(p.customer_id, c.customer_id)",
     "customer_state": "p.customer_state",
     "contact_status": "p.contact_status",
+    "about": "case when c.kind = 'commerce' then c.key end",
 }
 _SELECT = ", ".join(f"{_COLUMNS.get(field.name, f'c.{field.name}')} as {field.name}" for field in fields(Item))
 

@@ -181,7 +181,7 @@ def _environment() -> Environment:
     made.filters.update(rule_text=words.rule_text, cause=cause, spoken=progress.spoken)
     made.filters.update(what=activity.what, before_after=activity.before_after, told_by=words.told_by, moment=moment)
     made.filters.update(reason=activity.reason, why=preview.why)
-    made.filters.update(stamp=stamp, money=money)
+    made.filters.update(stamp=stamp, money=money, about=commerce_words.about)
     made.globals.update(commerce_words=commerce_words)
     made.globals.update(asset=assets.address, words=words, now=lambda: datetime.now(UTC))
     return made

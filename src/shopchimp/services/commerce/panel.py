@@ -32,7 +32,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """An order or an abandoned cart. `state` is completed or abandoned, `result` what became of it at Mailchimp."""
+    """An order or an abandoned cart. `state` is completed or abandoned, `result` what became of it at Mailchimp.
+
+    `detail` is Mailchimp's own words about it.
+    """
 
     kind: str
     id: str
@@ -51,6 +54,7 @@ class Deal:
     goods: str
     result: str
     reason: str | None
+    detail: str | None
     products: tuple[Product, ...]
 
     @property
@@ -193,6 +197,7 @@ def _deal(kept: Kept, store: str, known: dict[str, dict[str, Any]]) -> Deal:
         goods=str(shown.get("goods") or ""),
         result=kept.state,
         reason=kept.reason,
+        detail=kept.detail,
         products=tuple(_product(line, known.get(str(line.get("id")), {})) for line in shown.get("products") or ()),
     )
 

@@ -41,3 +41,12 @@ def item_word(state: str, reason: str | None) -> tuple[str, str]:
     if state == "skipped" and reason in UNSUPPORTED:
         return "Not supported", "neutral"
     return RESULTS.get(state, state), RESULT_TONES.get(state, "neutral")
+
+
+_ABOUT = {"order": "Order", "product": "Product", "checkout": "Cart", "cart": "Cart", "discount": "Discount"}
+
+
+def about(key: str) -> str:
+    """What a change is about that is no person's: "Order 5600000000401"."""
+    kind, _, number = key.partition(":")
+    return f"{_ABOUT.get(kind, kind)} {number}"

@@ -10,6 +10,7 @@ from shopchimp.jobs.wake import wake
 from shopchimp.services.commerce import books
 from shopchimp.web import deps
 from shopchimp.web.api import commerce_models as models
+from shopchimp.web.api.live_models import Retried
 from shopchimp.web.deps import ApiVisitor
 
 router = APIRouter(prefix="/api/v1/commerce", tags=["commerce"])
@@ -55,11 +56,9 @@ def objects(
 
 
 @router.post("/{kind}/retry", operation_id="retryCommerceObjects", status_code=202)
-def retry(
-    request: Request, visitor: ApiVisitor, kind: models.LookableKind, asked: models.RetryObjects
-) -> models.Retried:
+def retry(request: Request, visitor: ApiVisitor, kind: models.LookableKind, asked: models.RetryObjects) -> Retried:
     """Look at failed objects again: those named, or up to a thousand of them."""
     database = deps.database(request)
     count = books.retry(database, visitor.shop_id, kind, ids=asked.ids, reason=asked.reason)
     wake()
-    return models.Retried(retried=count)
+    return Retried(count=count)

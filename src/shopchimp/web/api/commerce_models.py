@@ -47,6 +47,7 @@ class Deal(Answer):
     goods: Annotated[str, Field(description="shipped, fulfilled, …; empty before anything was sent")]
     result: Annotated[str, Field(description="What became of it at Mailchimp: synced, skipped or failed")]
     reason: str | None
+    detail: Annotated[str | None, Field(description="Mailchimp's own words")]
     products: list[Product]
 
 
@@ -117,10 +118,6 @@ class CommerceObjects(Answer):
 class RetryObjects(Asked):
     ids: Annotated[list[str] | None, Field(max_length=1000, description="Absent: all failed ones")] = None
     reason: Annotated[str, Field(max_length=64)] = ""
-
-
-class Retried(Answer):
-    retried: int
 
 
 class PromoRun(Answer):

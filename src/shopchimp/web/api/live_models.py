@@ -86,6 +86,7 @@ class ChangeItem(Answer):
     customer_id: int | None
     customer_state: str | None
     contact_status: str | None
+    about: Annotated[str | None, Field(description="Of something of the store's: order:1001, product:7")]
 
 
 class ChangeItems(Answer):

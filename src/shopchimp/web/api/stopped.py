@@ -111,4 +111,5 @@ def _item(item: Item) -> models.ChangeItem:
         customer_id=item.customer_id,
         customer_state=item.customer_state,
         contact_status=item.contact_status,
+        about=item.about,
     )
