@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from shopchimp.cli import app
 from shopchimp.local.postgres import Postgres
 
-COMMANDS = ("serve", "worker", "beat", "migrate", "sandbox", "demo", "doctor", "preview", "sync", "why")
+COMMANDS = ("serve", "worker", "beat", "migrate", "sandbox", "demo", "doctor", "preview", "sync", "why", "promo-codes")
 DEAD = "127.0.0.1:1"  # nobody listens there
 Run = subprocess.CompletedProcess[str]
 
@@ -125,7 +125,7 @@ def test_a_database_without_tables_is_migrated(
     assert json.loads(shopchimp("doctor", "--json").stdout)["postgres"]["ok"] is True
 
 
-@pytest.mark.parametrize("command", ["preview", "migrate"])
+@pytest.mark.parametrize("command", ["preview", "migrate", "promo-codes sync"])
 def test_a_dead_database_is_a_sentence(shopchimp: Callable[..., Run], command: str) -> None:
     done = shopchimp(*command.split())
     assert done.returncode == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import commerce_house as goods
 import pytest
@@ -60,6 +60,8 @@ def test_s65_the_same_by_api(client, database, open_shop):
     assert first["id"] == second["id"]
     assert (first["state"], first["trigger"]) == ("running", "manual")
     assert client.get("/api/v1/promo-codes/status").json()["running"]["id"] == first["id"]
+    assert client.get(f"/api/v1/promo-codes/runs/{first['id']}").json()["state"] == "running"
+    assert client.get(f"/api/v1/promo-codes/runs/{UUID(int=7)}").status_code == 404
     assert runs(database) == 1
 
 

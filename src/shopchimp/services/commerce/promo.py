@@ -136,9 +136,9 @@ def _slots(gateways: Gateways, shop_id: int, token: UUID) -> Iterator[int]:
     database, count = gateways.database, gateways.connections
     with database.transaction() as tx:
         connection = connections.get(tx, shop_id)
-        assert connection is not None  # noqa: S101 - `is_open` looked in the same breath
-        login = connection.login_id
-        taken = slots.take(tx, login, max(1, count - LEFT_TO_LIVE), token=token, lease=promo_runs.HOLD, count=count)
+        login = connection.login_id if connection else ""
+        at_most = max(1, count - LEFT_TO_LIVE) if connection else 0  # disconnected this very moment
+        taken = slots.take(tx, login, at_most, token=token, lease=promo_runs.HOLD, count=count) if at_most else []
     try:
         yield len(taken)
     except RateLimited as error:

@@ -113,6 +113,13 @@ def runs(database: Database, shop_id: int, *, limit: int = 20) -> list[RunReport
         return [told(each) for each in promo_runs.latest(tx, shop_id, limit=limit)]
 
 
+def run(database: Database, shop_id: int, run_id: UUID) -> RunReport | None:
+    """One run of this shop."""
+    with database.transaction() as tx:
+        found = promo_runs.get(tx, shop_id, run_id)
+    return told(found) if found is not None else None
+
+
 def codes(
     database: Database, shop_id: int, *, result: str = "", search: str = "", cursor: str = "", limit: int = PAGE
 ) -> Listed:

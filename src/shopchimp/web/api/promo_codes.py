@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 
 from shopchimp.jobs.wake import wake
 from shopchimp.services.commerce import promo, promo_report
@@ -64,6 +65,15 @@ def runs(request: Request, visitor: ApiVisitor) -> models.PromoRuns:
     """The newest runs."""
     found = promo_report.runs(deps.database(request), visitor.shop_id)
     return models.PromoRuns(runs=[models.PromoRun.model_validate(each) for each in found])
+
+
+@router.get("/runs/{run_id}", operation_id="getPromoRun")
+def run(request: Request, visitor: ApiVisitor, run_id: UUID) -> models.PromoRun:
+    """One run, to follow it to its end. The newest fifty are kept."""
+    found = promo_report.run(deps.database(request), visitor.shop_id, run_id)
+    if found is None:
+        raise HTTPException(404)
+    return models.PromoRun.model_validate(found)
 
 
 @router.get("/discounts", operation_id="listDiscounts")
