@@ -26,7 +26,7 @@ from shopchimp.jobs.sweep import Sweeper
 from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
 from shopchimp.services import audience, audit, backfills, hooks, live, polls, retention
-from shopchimp.services.commerce import completeness, promo, store
+from shopchimp.services.commerce import completeness, late, promo, store
 from shopchimp.services.commerce import live as commerce_live
 from shopchimp.services.commerce import polls as commerce_polls
 
@@ -45,6 +45,7 @@ CHORES: dict[str, Doing] = {
     "poll_products": commerce_polls.poll_products,
     "poll_checkouts": commerce_polls.poll_checkouts,
     completeness.CHORE: completeness.check,
+    late.CHORE: late.write,
     promo.CHORE: promo.chore,
     store.QUIET: store.quiet,
 }

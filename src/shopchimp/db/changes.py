@@ -220,6 +220,19 @@ def give_back(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str]) ->
     tx.execute(query, {"shop": shop_id, "keys": list(keys), "token": token})
 
 
+def move(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str], lane: str) -> None:
+    """These are to be worked on in another lane, and nothing of them was tried in this one."""
+    give_back(tx, shop_id, token, keys)
+    query = text(
+        f"""
+        update changes set lane = :lane
+        where shop_id = :shop and kind in {_KINDS} and key = any(:keys) and token is null
+        """
+    )
+    if keys:
+        tx.execute(query, {"shop": shop_id, "keys": list(keys), "lane": lane})
+
+
 def renew(tx: Connection, shop_id: int, token: UUID, keys: Sequence[str], *, lease: float) -> set[str]:
     """Keep the lease of these for another `lease` seconds. Gives back which are still ours (the done ones aren't)."""
     ours = _hold_rows(tx, shop_id, token, keys)
@@ -412,6 +425,12 @@ def waiting(tx: Connection, shop_id: int, lane: str, *, at_most: int) -> int:
         """
     )
     return int(tx.execute(query, {"shop": shop_id, "lane": lane, "at_most": at_most}).scalar_one())
+
+
+def some(tx: Connection, shop_id: int, lane: str) -> bool:
+    """Whether anything waits in a lane, due or not."""
+    query = text("select exists (select from changes where shop_id = :shop and lane = :lane and state = 'waiting')")
+    return bool(tx.execute(query, {"shop": shop_id, "lane": lane}).scalar_one())
 
 
 def stopped(

@@ -16,7 +16,7 @@ from shopchimp.domain.commerce.carts import checkout_node
 from shopchimp.jobs import chores, lanes
 from shopchimp.services import going_live
 from shopchimp.services import live as contacts
-from shopchimp.services.commerce import completeness, live, polls, store
+from shopchimp.services.commerce import completeness, late, live, polls, store
 from stage import AUDIENCE, Row, Stage, stage, wait_for
 
 _numbers = count(1)
@@ -26,6 +26,7 @@ CHORES = {
     "poll_products": polls.poll_products,
     "poll_checkouts": polls.poll_checkouts,
     completeness.CHORE: completeness.check,
+    late.CHORE: late.write,
 }
 
 
@@ -117,11 +118,26 @@ class Market:
     def live(self, *, rounds: int = 40) -> None:
         """Work on what waits until nothing does."""
         for _ in range(rounds):
-            lanes.drain(self.stage.runtime, stop=self.stage.stop, works=WORKS)
-            self.soon()
+            self.work()
+            if self.stage.rows("select 1 from changes where lane = 'late'"):
+                self.graced()
+                self.chore(late.CHORE)
             if not self.stage.rows("select 1 from changes where state = 'waiting'"):
                 return
         raise AssertionError(self.stage.rows("select * from changes where state = 'waiting' limit 5"))
+
+    def work(self) -> None:
+        """Work on what is due, once."""
+        lanes.drain(self.stage.runtime, stop=self.stage.stop, works=WORKS)
+        self.soon()
+
+    def graced(self) -> None:
+        """The others had time to hear that they are to wait."""
+        query = """
+            update chores set cursor = jsonb_set(cursor, '{since}', to_jsonb((now() - interval '1 hour')::text))
+            where name = 'late_orders' and cursor ? 'since'
+        """
+        self.do(query)
 
     def soon(self) -> None:
         """Time passes: whatever waits is due, late writes have come."""
@@ -181,6 +197,10 @@ class Market:
         """What Mailchimp would have sent somebody about their orders, in order."""
         said = self.stage.sandbox.http.get("/_sandbox/automations").json()["last"]
         return [each["automation"] for each in said if each["who"] == email and each["automation"].startswith("order_")]
+
+    def fired(self) -> dict[str, int]:
+        """How many automations would have begun."""
+        return dict(self.stage.sandbox.http.get("/_sandbox/automations").json()["fired"])
 
     def changes(self) -> list[Row]:
         return self.stage.rows("select * from changes where shop_id = :shop", shop=self.stage.shop_id)

@@ -142,13 +142,30 @@ def test_an_order_too_old_to_be_seen_stays(fair: Market) -> None:
     assert fair.of(made) is None
 
 
-def test_an_order_of_a_day_ago_is_written_quietly(fair: Market) -> None:
-    """Invariant 9: whoever hears of it so late is not confirmed what they bought yesterday."""
-    made = fair.order(created_at="2026-11-10T10:00:00Z")
-    fair.live()
+def test_an_order_of_a_while_ago_is_written_with_the_automations_held(fair: Market) -> None:
+    """Invariant 9: whoever hears of it so late is neither told of it nor greeted for a first purchase."""
+    fired = fair.fired()
+    made = fair.order(created_at=1794300000)
+    fair.work()
+    assert fair.of(made) is None
+    assert [row["lane"] for row in fair.changes()] == ["late"]
+    fair.chore("late_orders")  # asks the others to wait
+    news = fair.order()
+    fair.work()
+    fair.work()
+    assert fair.of(news) is None, "its mails would be lost"
+    assert fair.of(made) is None
+    fair.graced()
+    fair.chore("late_orders")
     there = fair.of(made)
     assert there is not None
-    assert CONFIRMED not in fair.mails(made["email"])
+    assert there["financial_status"] == "paid"
+    assert fair.fired() == fired
+    fair.live()
+    assert fair.of(news) is not None
+    assert fair.mails(news["email"]) == [CONFIRMED, INVOICE]
+    assert not fair.changes()
+    assert fair.stage.rows("select store_syncing from connections")[0]["store_syncing"] is False
 
 
 def test_a_guest_is_one_person_over_all_orders(fair: Market) -> None:

@@ -18,7 +18,7 @@ from shopchimp.domain.commerce.results import Kind
 from shopchimp.domain.errors import Unauthorized
 from shopchimp.services import settings
 from shopchimp.services.commerce import live_carts, live_orders, live_products, live_recording, promo, store
-from shopchimp.services.commerce.looks import Look, Slice
+from shopchimp.services.commerce.looks import HELD_FOR, Look, Slice
 from shopchimp.services.gateways import Gateways
 from shopchimp.services.live import Worked
 from shopchimp.shopify import commerce
@@ -43,15 +43,20 @@ def work(
     token: UUID,
     slots: int,
     lost: threading.Event | None = None,
-    quiet: bool = False,  # noqa: ARG001 - the form of all work
+    quiet: bool = False,
 ) -> Worked:
-    """Look at these and record what came of it, but the troubles; what there is no time for is left claimed."""
+    """Look at these and record what came of it, but the troubles; what there is no time for is left claimed.
+
+    `quiet`: automations are held for us, and nobody is told of anything.
+    """
     worked = Worked()
     claimed = _told_only(gateways, shop_id, claimed, token=token, worked=worked)
     if not claimed:
         return worked
     with ThreadPoolExecutor(max(slots, 1), thread_name_prefix="store") as pool:
-        slice_ = _open(gateways, shop_id, token=token, pool=pool, lost=lost or threading.Event())
+        slice_ = _open(gateways, shop_id, token=token, pool=pool, lost=lost or threading.Event(), quiet=quiet)
+        if slice_.held:
+            claimed = _wait(slice_, claimed, worked)
         for name, (kind, look) in _KINDS.items():
             mine = [each for each in claimed if each.key.partition(":")[0] == name]
             size = max(AT_ONCE, A_SLOT * slots)
@@ -77,7 +82,9 @@ def _look(
     worked.done += sum(each.error is None for each in looks)
 
 
-def _open(gateways: Gateways, shop_id: int, *, token: UUID, pool: ThreadPoolExecutor, lost: threading.Event) -> Slice:
+def _open(
+    gateways: Gateways, shop_id: int, *, token: UUID, pool: ThreadPoolExecutor, lost: threading.Event, quiet: bool
+) -> Slice:
     with gateways.database.transaction() as tx:
         shop, found = shops.get(tx, shop_id), store.load(tx, shop_id)
         if shop is None or found is None:
@@ -98,7 +105,18 @@ def _open(gateways: Gateways, shop_id: int, *, token: UUID, pool: ThreadPoolExec
         pool=pool,
         lost=lost,
         until=time.monotonic() + WORKS_FOR,
+        quiet=quiet,
     )
+
+
+def _wait(slice_: Slice, claimed: Sequence[Claimed], worked: Worked) -> list[Claimed]:
+    """While automations are held for others, orders and carts wait: their mails would be lost."""
+    waiting = [each for each in claimed if not each.key.startswith("product:")]
+    with slice_.gateways.database.transaction() as tx:
+        later = [(each.key, HELD_FOR, live_recording.WAITS, "") for each in waiting]
+        changes.later(tx, slice_.shop_id, slice_.token, later, count=False)
+    worked.done += len(waiting)
+    return [each for each in claimed if each.key.startswith("product:")]
 
 
 def _told_only(

@@ -2,7 +2,7 @@
 
 An order that has just been placed passes through the statuses that send mails, each once: that the first of them was
 written is remembered before the next is. What was placed before the lane opened, or is a day old, or was known, is
-written in its last state alone.
+written in its last state alone; if Mailchimp hasn't got it, while automations are held (`commerce.late`).
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def look(looks: Sequence[Look], slice_: Slice) -> None:
             one.skip(str(one.drafted().reason))
         elif one.open and one.same:
             one.unchanged()
+        elif one.open and not slice_.quiet and not one.known and not is_news(one, slice_):
+            one.late = True
     needs.bring(there, slice_)
     each(there, lambda one: _write(one, slice_), slice_)
 
@@ -105,7 +107,7 @@ def _end_carts(looks: Sequence[Look], slice_: Slice) -> None:
 
 def is_news(one: Look, slice_: Slice) -> bool:
     """Whether the buyer is to be told: the order is new to Mailchimp, and placed just now."""
-    if one.known or one.node is None:
+    if one.known or one.node is None or slice_.quiet:
         return False
     placed = [parse_time(one.node.get(name)) for name in ("createdAt", "processedAt")]
     return all(at is None or _is_recent(at, slice_) for at in placed)

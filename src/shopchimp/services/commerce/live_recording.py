@@ -11,11 +11,12 @@ import psycopg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from shopchimp.db import changes, commerce_items, looks, people
+from shopchimp.db import changes, chores, commerce_items, looks, people
 from shopchimp.db.session import Database
 from shopchimp.services import sync_times
 from shopchimp.services.commerce.looks import Look
 
+LATE, LATE_CHORE = "late", "late_orders"  # of `commerce.late`
 TRIES = 3
 DIRECTION = "to_mailchimp"
 WAITS = "moved"  # the cause of a look that comes again soon: nobody's trouble
@@ -42,10 +43,17 @@ def _record(tx: Connection, shop_id: int, done: Sequence[Look], token: UUID) -> 
     for kind, ids in _by_kind(mine).items():
         commerce_items.forget(tx, shop_id, kind, ids)
     _log(tx, shop_id, done)
-    later = [(look.key, look.later, WAITS, "") for look in done if look.later is not None]
+    later = [(look.key, look.later, WAITS, "") for look in done if look.later is not None and look.counted]
+    held = [(look.key, look.later, WAITS, "") for look in done if look.later is not None and not look.counted]
+    late = [look.key for look in mine if look.late]
     refused = [(look.key, look.change.version, look.refused.code, look.refused.detail) for look in done if look.refused]
     finished = [look for look in done if look.ended and look.error is None and not look.refused]
     changes.later(tx, shop_id, token, later, count=True)
+    changes.later(tx, shop_id, token, held, count=False)
+    if late:
+        changes.move(tx, shop_id, token, late, LATE)
+        chores.ensure(tx, shop_id, LATE_CHORE)
+        chores.hurry(tx, shop_id, LATE_CHORE)
     changes.park(tx, shop_id, token, refused)
     closed = changes.finish(tx, shop_id, token, [(look.key, look.change.version) for look in finished])
     # of all others a write may still be on its way, of ours or of somebody who lost the lease

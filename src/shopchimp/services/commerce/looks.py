@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+from shopchimp.db import connections
 from shopchimp.db.changes import Claimed
 from shopchimp.db.commerce_items import Item, State
 from shopchimp.domain.commerce.results import CommerceReason, Kind, Skip, Step
@@ -30,6 +31,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _DOUBT = frozenset({"audit", "merchant", "lease"})  # somebody found that Mailchimp is not as we remember
+
+
+HELD_FOR = 3.0  # seconds until it is looked whether orders and carts may be written again
+ASKED_FOR = 1.0  # seconds for which the answer is good
+_MAILS = frozenset({Kind.ORDER, Kind.CART})  # what sets automations off
+
+
+class StoreHeld(Exception):
+    """The store's automations are held: a mail that this write would set off would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class Look:
     refused: Rejected | None = None
     error: Exception | None = None
     later: float | None = None
+    counted: bool = True  # whether waiting counts as a try
+    late: bool = False  # it is history, to be written while automations are held
     ended: bool = False
 
     @property
@@ -73,7 +85,8 @@ class Look:
     @property
     def open(self) -> bool:
         """Whether there is something left to do."""
-        return not self.ended and self.error is None and self.refused is None and self.later is None
+        over = self.ended or self.late or self.later is not None
+        return not over and self.error is None and self.refused is None
 
     @property
     def known(self) -> bool:
@@ -123,6 +136,9 @@ class Look:
 
     def fail(self, error: Exception) -> None:
         """An error ends it: a refusal is the merchant's to read, anything else the job's to judge."""
+        if isinstance(error, StoreHeld):
+            self.later, self.counted = HELD_FOR, False
+            return
         if not isinstance(error, Rejected) or isinstance(error, StoreGone):
             self.error = error
             return
@@ -164,6 +180,9 @@ class Slice:
     pool: ThreadPoolExecutor
     lost: threading.Event
     until: float
+    quiet: bool
+    _asked_at: float = float("-inf")
+    _held: bool = False
 
     @property
     def over(self) -> bool:
@@ -171,12 +190,29 @@ class Slice:
         return self.lost.is_set() or time.monotonic() > self.until
 
     def write(self, step: Step, *, known: bool = False) -> None:
-        """Write one step, if the lease is ours as far as we know. A cart that is known is looked at before."""
+        """Write one step, if the lease is ours as far as we know. A cart that is known is looked at before.
+
+        Raises StoreHeld where it would set off mails that are held now.
+        """
         self._ours()
+        if step.kind in _MAILS and self.held:
+            raise StoreHeld
         if known and step.kind is Kind.CART:
             ecommerce.second_way(self.mailchimp, ecommerce.operation_of(self.store_id, step))
         else:
             ecommerce.write(self.mailchimp, self.store_id, step, known=known)
+
+    @property
+    def held(self) -> bool:
+        """Whether automations are held, and not for us."""
+        if self.quiet:
+            return False
+        if time.monotonic() > self._asked_at + ASKED_FOR:
+            with self.gateways.database.transaction() as tx:
+                connection = connections.get(tx, self.shop_id)
+            self._held = connection is not None and connection.store_syncing
+            self._asked_at = time.monotonic()
+        return self._held
 
     def delete(self, kind: Kind, object_id: str) -> None:
         """Delete something; it may be gone already."""

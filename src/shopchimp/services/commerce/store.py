@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from shopchimp.db import chores, commerce_items, connections, promo_runs, shops, sync_runs
+from shopchimp.db import chores, commerce_items, connections, live_reads, promo_runs, shops, sync_runs
 from shopchimp.db.chores import Chore
 from shopchimp.db.connections import ConnectionRow
 from shopchimp.db.shops import ShopRow
@@ -28,6 +28,7 @@ from shopchimp.services.gateways import Gateways
 log = structlog.get_logger()
 
 QUIET: Final = "store_quiet"
+LATE: Final = "late_orders"  # the chore that holds them for orders which come late (`commerce.late`)
 LOOK_AGAIN = 30.0  # seconds
 LAST_WRITES = timedelta(minutes=3)  # after which the calls of a worker that died are over at Mailchimp, too
 DAY = 86_400.0
@@ -151,7 +152,8 @@ def quiet(gateways: Gateways, shop_id: int, chore: Chore) -> float:  # noqa: ARG
     """The chore: let the automations go once no run needs them held and nothing of an ended one is on its way."""
     with gateways.database.transaction() as tx:
         store, runs = load(tx, shop_id), sync_runs.latest(tx, shop_id)
-    if any(needs_quiet(run) for run in runs):
+        others = live_reads.cursor(tx, shop_id, LATE)
+    if any(needs_quiet(run) for run in runs) or others.get("since"):
         return LOOK_AGAIN
     now = datetime.now(UTC)
     ended = [run for run in runs if run.started_at is not None]
