@@ -40,9 +40,12 @@ class OrderBook:
     shipped: str = ""
     always_paid: bool = True
     deleted: bool = False
+    unreachable_before: bool = False  # no first sync could write it: its buyer had no address
 
     def saw(self, order: Row, era: Era) -> None:
         """The order is like this now."""
+        if era is not Era.LIVE:
+            self.unreachable_before = not order["email"]
         status = "cancelled" if order["cancelled"] else order["financial"].lower().replace("authorized", "pending")
         if status != self.status:
             self.entered[era][status] += 1
@@ -299,7 +302,7 @@ class Town:
         yield {"email": email, "set": {"firstName": f"N{self.dice.randrange(1000)}"}}
         number, new = self.dice.randrange(10**6), ""
         new = f"moved-{number}@example.org"
-        self.moved |= {email, new}
+        self.moved |= {email.lower(), new}
         answer = yield {"email": email, "set": {"email": new}}
         if "error" not in answer and email in self.buyers:
             self.buyers.remove(email)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -97,12 +98,7 @@ class House:
         for _ in range(3):
             began = self.stage.rows("select now() as at")[0]["at"]
             wait_for(lambda began=began: self._polled_since(began), seconds=seconds)
-            try:
-                wait_for(self._nothing_waits, seconds=seconds)
-            except AssertionError:
-                rows = self.stage.rows("select * from changes where state = 'waiting' limit 5")
-                places = self.stage.rows("select * from lanes")
-                raise AssertionError(f"{self.waiting()} changes are left: {rows}, {places}") from None
+            self._until_nothing_waits(seconds)
 
     def _polled_since(self, moment: Any) -> bool:
         self.hurry_polls()
@@ -110,7 +106,19 @@ class House:
             or last_ok_at < :at + interval '0.5 seconds')"""
         return not self.stage.rows(query, at=moment)
 
+    def _until_nothing_waits(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._nothing_waits():
+            if time.monotonic() > until:
+                query = (
+                    "select key, version, attempts, cause, detail, token from changes where state = 'waiting' limit 9"
+                )
+                rows, places = self.stage.rows(query), self.stage.rows("select * from lanes")
+                raise AssertionError(f"{self.waiting()} changes are left: {rows}, {places}")
+            time.sleep(0.2)
+
     def _nothing_waits(self) -> bool:
+        """Whether nothing is left to look at. What waits for better times waits no longer."""
         with self.stage.database.transaction() as tx:
             changes.retry(tx, self.stage.shop_id, cause="internal")  # the merchant's button: killed five times in a row
         self._do("update changes set due_at = now() where state = 'waiting' and token is null")

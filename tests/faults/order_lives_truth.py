@@ -296,7 +296,9 @@ class Judge:
                 if times > 1:
                     self._say("somebody was told twice", number, f"{mail} {times} times")
                 if book is None or not self._may_be_told(book, mail):
-                    self._say("somebody was told of the past", number, mail)
+                    late = book is not None and book.unreachable_before
+                    kind = "somebody was told of a past that came late" if late else "somebody was told of the past"
+                    self._say(kind, number, mail)
         for number, book in self.town.orders.items():
             row = self.end.there["order"].get(number)
             if row is None or book.era is not Era.LIVE or book.deleted:

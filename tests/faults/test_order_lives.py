@@ -24,7 +24,7 @@ from order_lives_house import STORMY, House, house
 LIVES = int(os.environ.get("SHOPCHIMP_LIVES", "90"))
 SEED = int(os.environ.get("SHOPCHIMP_LIVES_SEED", "11"))
 A_SECOND = 40  # acts
-PATIENCE = float(os.environ.get("SHOPCHIMP_LIVES_PATIENCE", "120"))
+PATIENCE = float(os.environ.get("SHOPCHIMP_LIVES_PATIENCE", "60"))
 
 pytestmark = [
     pytest.mark.timeout(900),
