@@ -70,7 +70,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_activities_order",
         "activities",
-        ["shop_id", sa.text("(detail ->> 'id')")],
+        ["shop_id", sa.text("(detail ->> 'id')"), "id"],
         unique=False,
         postgresql_where=sa.text("kind = 'order'"),
     )

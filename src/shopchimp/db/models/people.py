@@ -62,7 +62,9 @@ class Activity(Base):
             "ix_activities_shop_id_result_id", "shop_id", "result", "id", postgresql_where=text("result <> 'synced'")
         ),
         Index("ix_activities_shop_id_kind_id", "shop_id", "kind", "id", postgresql_where=text("kind <> 'contact'")),
-        Index("ix_activities_order", "shop_id", text("(detail ->> 'id')"), postgresql_where=text("kind = 'order'")),
+        Index(
+            "ix_activities_order", "shop_id", text("(detail ->> 'id')"), "id", postgresql_where=text("kind = 'order'")
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
