@@ -262,7 +262,14 @@ def _write_profile(person: Person, outcome: Outcome, wanted: Profile) -> Looking
     assert contact is not None  # noqa: S101 - tells the type checker
     yield Intend(_meant(person, outcome), wanted.intent)
     answer = yield WriteContact(
-        contact.email, contact.id, None, None, wanted.to_contact, wanted.add_tags, wanted.remove_tags
+        contact.email,
+        contact.id,
+        None,
+        None,
+        wanted.to_contact,
+        wanted.add_tags,
+        wanted.remove_tags,
+        old_tags=wanted.old_tags,
     )
     detail: dict[str, Any] = {"action": "update", "fields": sorted(wanted.to_contact)}
     detail |= {"tags_added": list(wanted.add_tags), "tags_removed": list(wanted.remove_tags)}
@@ -452,7 +459,14 @@ def _contact_write(sides: Sides, push: Push, wanted: Profile) -> WriteContact:
     at = push.consent_at if push.write_contact is ContactStatus.SUBSCRIBED else None
     contact_id = sides.contact.id if sides.contact else None
     return WriteContact(
-        email, contact_id, push.write_contact, at, wanted.to_contact, wanted.add_tags, wanted.remove_tags
+        email,
+        contact_id,
+        push.write_contact,
+        at,
+        wanted.to_contact,
+        wanted.add_tags,
+        wanted.remove_tags,
+        old_tags=wanted.old_tags,
     )
 
 

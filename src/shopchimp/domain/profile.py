@@ -38,6 +38,7 @@ class Profile:
     remove_tags: tuple[str, ...] = ()
     agreed: Mapping[str, Any] | None = None
     carried: tuple[str, ...] | None = None
+    old_tags: bool = False  # from before live sync: they are no news that a mail should follow
 
     @property
     def intent(self) -> ProfileIntent:
@@ -73,4 +74,12 @@ def profile_of(person: Person, sides: Sides, options: ProfileOptions, *, writabl
         intended=intended.tags,
         creating=contact is None,
     )
-    return Profile(fields.to_contact, fields.to_customer, tags.add, tags.remove, fields.agreed, tags.carried)
+    return Profile(
+        fields.to_contact,
+        fields.to_customer,
+        tags.add,
+        tags.remove,
+        fields.agreed,
+        tags.carried,
+        old_tags=person.id is not None and person.tags is None,  # known since the first sync, not looked at since
+    )

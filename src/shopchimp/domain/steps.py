@@ -58,6 +58,7 @@ class WriteContact:
     merge_fields: Mapping[str, Any]
     add_tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
+    old_tags: bool = False  # nothing may be mailed because of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ class ContactDoors:
                 write.email,
                 add=write.add_tags,
                 remove=write.remove_tags,
-                quiet=self.quiet,
+                quiet=self.quiet or write.old_tags,
             )
 
     def _batch(self, writes: Sequence[WriteContact], *, creating: bool) -> list[Any]:

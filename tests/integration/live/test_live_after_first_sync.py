@@ -31,3 +31,32 @@ def test_who_was_refused_in_the_first_sync_gets_no_mail_for_a_look(database_url:
         played.live()
         now = played.sandbox.state("mailchimp")[refused[0]]
         assert (now["status"], now["confirmation_mails"]) == ("pending", 1)  # a fresh act of that person
+
+
+def test_tags_from_before_are_carried_without_their_mails(database_url: str) -> None:
+    """Invariant 9: a contact that was there gets the customer's old tags at the first look, whatever caused that look.
+
+    A tag that the customer gets afterwards is news, and may start what the merchant made of it.
+    """
+    with stage(database_url, "--people", "300", "--seed", "11") as played:
+        played.first_sync()
+        before = played.sandbox.automations()["fired"]
+        customers, contacts = played.sandbox.state("shopify"), played.sandbox.state("mailchimp")
+        known = {row["key"] for row in played.rows("select key from people where tags is null and reason is null")}
+        tagged = [
+            key
+            for key, row in customers.items()
+            if row["tags"]
+            and key in known
+            and not set(row["tags"]) & set(contacts.get(key, {"tags": row["tags"]})["tags"])
+        ]
+        assert tagged, "the seed has none: choose another"
+        played.mark(*tagged)
+        played.live()
+        assert set(customers[tagged[0]]["tags"]) <= set(played.sandbox.state("mailchimp")[tagged[0]]["tags"])
+        assert played.sandbox.automations()["fired"] == before
+        played.sandbox.edit("shopify", tagged[0], set={"tags_add": ["just now"]})
+        played.mark(tagged[0])
+        played.live()
+        fired = played.sandbox.automations()["fired"]
+        assert fired == {**before, "tag_added": before.get("tag_added", 0) + 1}
