@@ -173,3 +173,10 @@ def test_a_change_that_stopped_is_named_by_what_it_is_about(client, database, fi
     assert "anna.berg@example.com" not in page
     items = client.get("/api/v1/failed-items/people?cause=mc_rejected").json()["items"]
     assert sorted(str(item["about"]) for item in items) == ["None", "order:6051"]
+
+
+def test_a_finished_sync_says_what_became_of_each_kind(embedded, database, shop):
+    books = {"order": {"read": 30, "synced": 28, "skipped": {"test_order": 1}, "failed": {"mc_rejected": 1}}}
+    run = house.add_run(database, shop, "done", counts={**house.COUNTS, "commerce": books})
+    page = plain(embedded().get(f"/syncs/{run}").text)
+    assert "Orders: 30 read = 28 synced + 1 skipped + 1 failed" in page

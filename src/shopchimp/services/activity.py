@@ -189,7 +189,7 @@ def _product(activity: Activity) -> str:
 def _promo(activity: Activity) -> str:
     detail = activity.detail
     if "started" in detail or "counts" in detail:
-        return "Promo codes synced"
+        return "Promo codes weren't synced" if activity.cause else "Promo codes synced"
     return _named(activity, "Promo code", {"delete": "removed"})
 
 

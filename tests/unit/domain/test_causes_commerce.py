@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,6 +63,9 @@ def line(kind: str, **detail: Any) -> Activity:
         (line("product", id="9", action="delete"), "Product taken off sale"),
         (line("promo", id="9", code="WELCOME10", action="create"), "Promo code WELCOME10"),
         (line("promo", counts={"added": 3}), "Promo codes synced"),
+        (replace(line("promo", counts={}), cause="sh_scope_missing"), "Promo codes weren't synced"),
+        (line("completeness", open=True), "The sums of orders and products don't close"),
+        (line("completeness", open=False), "The sums close again"),
     ],
 )
 def test_the_log_names_orders_carts_products_and_codes(told: Activity, said: str) -> None:
