@@ -147,6 +147,16 @@ def doubt(tx: Connection, shop_id: int, objects: Iterable[tuple[str, str]]) -> N
     tx.execute(query, {"shop": shop_id, "kinds": [each[0] for each in wanted], "ids": [each[1] for each in wanted]})
 
 
+def any_seen(tx: Connection, shop_id: int, kind: str, run_id: UUID) -> bool:
+    """Whether anything is left of what a run has read of this kind."""
+    query = text(
+        """
+        select exists (select 1 from commerce_items where shop_id = :shop and kind = :kind and seen_run = :run)
+        """
+    )
+    return bool(tx.execute(query, {"shop": shop_id, "kind": kind, "run": run_id}).scalar_one())
+
+
 def forget(tx: Connection, shop_id: int, kind: str, ids: Iterable[str]) -> None:
     """These objects are gone."""
     query = text("delete from commerce_items where shop_id = :shop and kind = :kind and id = any(:ids)")

@@ -66,6 +66,8 @@ class Backfill:
         there = store.ensure(self.gateways, self.run.shop_id)
         if place(self.run).setdefault("store", there.store_id) != there.store_id:
             raise sync_runs.LeaseLost  # another audience, whose own run begins anew
+        if self._is_forgotten():
+            return self._fill_anew()
         try:
             return self._work(phase, there, readable)
         except StoreGone:
@@ -165,6 +167,14 @@ class Backfill:
             self.run.counts.setdefault("commerce", {})[kind.value] = books
         self._keep()
         return None
+
+    def _is_forgotten(self) -> bool:
+        """Whether nothing is remembered of what this run has written: the store was made anew since."""
+        written = [phase for phase in Phase if phase.value in place(self.run).get("written", {})]
+        if not written:
+            return False
+        with self.database.transaction() as tx:
+            return not commerce_items.any_seen(tx, self.run.shop_id, written[0].kinds[0].value, self.run.id)
 
     def _fill_anew(self) -> float:
         """Somebody deleted the store: it is made again, and everything is written again from what was read."""

@@ -172,8 +172,9 @@ def _drop_batches(gateways: Gateways, shop_id: int, runs: list[Run]) -> None:
     """What an ended run had handed over and Mailchimp hasn't begun would otherwise come when nothing is held."""
     client = gateways.mailchimp(shop_id)
     for run in runs:
-        for batch in staging.place(run).get("batches", ()):
-            operations.stop(client, batch["id"])
+        for flight in staging.place(run).get("flights", ()):
+            if batch_id := flight["ticket"]["batch_id"]:
+                operations.stop(client, batch_id)
 
 
 def _of(tx: Connection, shop_id: int) -> tuple[ShopRow, ConnectionRow]:
