@@ -13,7 +13,7 @@ from market_ground import WORKS, Market, market, number
 from shopchimp.db import changes
 from shopchimp.domain.errors import Unavailable
 from shopchimp.jobs import lanes
-from shopchimp.services.commerce import live, live_orders, live_recording
+from shopchimp.services.commerce import late, live, live_orders, live_recording
 from shopchimp.services.commerce.looks import Slice
 
 TOLD = ["order_confirmation", "order_invoice"]
@@ -211,6 +211,41 @@ def test_a_lost_lease_records_nothing(fair: Market) -> None:
     assert fair.changes(), "and there is a next look"
     live_after_a_death(fair)
     assert fair.mails(made["email"]) == TOLD
+
+
+@pytest.mark.parametrize("step", ["set_syncing", "_work", "_settle"])
+def test_automations_are_let_go_whoever_died_while_they_were_held(
+    fair: Market, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """An order that comes late is written once, quietly, and the next live one tells its buyer again."""
+    fired = fair.fired()
+    made = fair.order(created_at=1794300000)
+    drain(fair)
+    fair.chore(late.CHORE)
+    fair.graced()
+    owner = late.store if step == "set_syncing" else late
+    do, deaths = getattr(owner, step), list[bool]()
+
+    def die(*given: Any, **named: Any) -> Any:
+        answer = do(*given, **named)
+        if not deaths:
+            deaths.append(True)
+            raise Killed
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, step, die)
+        with pytest.raises(Killed):
+            fair.chore(late.CHORE)
+    leases_end(fair)
+    fair.chore(late.CHORE)
+    live_after_a_death(fair)
+    assert fair.of(made) is not None
+    assert fair.fired() == fired
+    assert fair.stage.rows("select store_syncing from connections")[0]["store_syncing"] is False
+    news = fair.order()
+    fair.live()
+    assert fair.mails(news["email"]) == TOLD
 
 
 def test_the_books_close_after_all_of_it(fair: Market) -> None:

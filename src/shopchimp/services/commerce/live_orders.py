@@ -7,7 +7,7 @@ written in its last state alone; if Mailchimp hasn't got it, while automations a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shopchimp.db import changes, checkouts, commerce_items
@@ -49,7 +49,7 @@ def look(looks: Sequence[Look], slice_: Slice) -> None:
         elif one.open and not slice_.quiet and not one.known and not is_news(one, slice_):
             one.late = True
     needs.bring(there, slice_)
-    each(there, lambda one: _write(one, slice_), slice_)
+    _write(there, slice_)
 
 
 def _draft(one: Look, slice_: Slice) -> None:
@@ -117,28 +117,49 @@ def _is_recent(at: datetime, slice_: Slice) -> bool:
     return at > slice_.since and slice_.now - at < NEWS
 
 
-def _write(one: Look, slice_: Slice) -> None:
+def _write(looks: Sequence[Look], slice_: Slice) -> None:
+    """Write these orders: those that are news with each status on their way, all a step at a time."""
+    ways = {one.key: _way(one, slice_) for one in looks if one.open}
+    while early := [one for one in looks if one.open and len(ways[one.key]) > 1]:
+        each(early, lambda one: _put(one, ways[one.key][0], slice_), slice_)
+        _remember_early([one for one in early if one.open], ways, slice_)
+        for one in early:
+            ways[one.key].pop(0)
+    each(looks, lambda one: _end(one, ways[one.key][0], slice_), slice_)
+
+
+def _way(one: Look, slice_: Slice) -> list[Step]:
     assert one.node is not None  # noqa: S101 - tells the type checker
     steps = order_writes(one.node, slice_.storefront, live=is_news(one, slice_), known=one.known)
     assert not isinstance(steps, Skip)  # noqa: S101 - the skipped ones have ended
-    *earlier, last = [step for step in steps if step.kind is Kind.ORDER]
+    return [step for step in steps if step.kind is Kind.ORDER]
+
+
+def _end(one: Look, step: Step, slice_: Slice) -> None:
+    _put(one, step, slice_)
+    if one.open:
+        one.wrote(slice_.now)
+
+
+def _put(one: Look, step: Step, slice_: Slice) -> None:
     try:
-        for step in earlier:
-            needs.write(one, step, slice_)
-            _remember_early(one, step, slice_)
-        needs.write(one, last, slice_)
+        needs.write(one, step, slice_)
     except Rejected as error:
         if error.code not in ABOUT_THE_BUYER:
             raise
         one.skip(error.code, error.detail[:500])
-    else:
-        one.wrote(slice_.now)
 
 
-def _remember_early(one: Look, step: Step, slice_: Slice) -> None:
-    """Mailchimp has told the buyer so much: whoever goes on from here doesn't begin anew."""
-    item = item_of(one.drafted(), State.SYNCED, digest=digest_of(step.body), written_at=slice_.now)
+def _remember_early(looks: Sequence[Look], ways: Mapping[str, Sequence[Step]], slice_: Slice) -> None:
+    """Mailchimp has told these buyers so much: whoever goes on from here doesn't begin anew."""
     with slice_.gateways.database.transaction() as tx:
-        if not changes.still_held(tx, slice_.shop_id, slice_.token, [one.key]):
-            raise LeaseEnded
-        commerce_items.put(tx, slice_.shop_id, [item])
+        ours = changes.still_held(tx, slice_.shop_id, slice_.token, [one.key for one in looks])
+        items = [
+            item_of(one.drafted(), State.SYNCED, digest=digest_of(ways[one.key][0].body), written_at=slice_.now)
+            for one in looks
+            if one.key in ours
+        ]
+        commerce_items.put(tx, slice_.shop_id, items)
+    for one in looks:
+        if one.key not in ours:
+            one.fail(LeaseEnded())
