@@ -8,6 +8,7 @@ from typing import Final
 from shopchimp.sandbox.shopify.catalogue import from_csv_folder, invented
 from shopchimp.sandbox.shopify.discounts import FIRST_DISCOUNT, invented_discount
 from shopchimp.sandbox.shopify.purchases import (
+    DAY,
     Purchase,
     add_checkouts,
     add_odd_orders,
@@ -54,7 +55,7 @@ def open_commerce(shop: Shop, opening: Opening) -> None:
         add_odd_orders(commerce, customers, opening.odd_orders, opening.seed)
     if opening.checkouts:
         add_checkouts(commerce, customers, opening.checkouts, opening.seed)
-    now = commerce.now()
+    now = commerce.now() // DAY * DAY  # two shops opened on one day are alike
     for number in range(1, opening.discounts + 1):
-        at = now - 86_400 * (1 + number % 300)
+        at = now - DAY * (1 + number % 300)
         commerce.discounts.seed(invented_discount(FIRST_DISCOUNT + number, at, now, opening.codes))
