@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shopchimp.config import DEFAULT_SCOPES
-from shopchimp.domain.customer_events.addresses import page_address
+from shopchimp.domain.customer_events.addresses import APP_PAGES, PRIVATE_PAGES, page_address
 from shopchimp.domain.customer_events.beacon import BEACON_BYTES, Beacon, read_beacon
 from shopchimp.domain.customer_events.names import StoreEvent
 from shopchimp.domain.customer_events.pixel import pixel_settings
@@ -130,6 +130,7 @@ def test_pixel_and_server_cut_an_address_alike(node: str) -> None:
         "javascript:alert(1)",
         "mailto:ana@example.com",
         "",
+        *(f"https://pinewood.example.com/{named}/x/secret" for named in sorted(PRIVATE_PAGES | APP_PAGES)),
     ]
     said = json.loads(run(node, "--input-type=module", "-e", ALL_ADDRESSES, json.dumps(asked)))
     for address, theirs in zip(asked, said, strict=True):

@@ -13,8 +13,8 @@ ADDRESS_LIMIT = 500
 _VALUE_LIMIT = 100
 _KEPT = ("utm_source", "utm_medium", "utm_campaign", "mc_cid", "variant")
 _PREFIX = re.compile(r"[a-z]{2}(?:-[a-z]{2,4})?|[0-9]+", re.IGNORECASE)  # a language, or the number of the shop
-_APPS = frozenset({"a", "apps", "community", "tools"})  # other apps' pages: only the app's name stays
-_PRIVATE = frozenset(  # their address goes on with somebody's token or number
+APP_PAGES = frozenset({"a", "apps", "community", "tools"})  # other apps' pages: only the app's name stays
+PRIVATE_PAGES = frozenset(  # their address goes on with somebody's token or number
     {
         "account",
         "authentication",
@@ -73,9 +73,9 @@ def _cut_path(path: str) -> tuple[str, bool]:
     while head < 3 and head < len(parts) and _PREFIX.fullmatch(parts[head]):
         head += 1
     named = parts[head].lower() if head < len(parts) else ""
-    if named in _PRIVATE:
+    if named in PRIVATE_PAGES:
         return "/".join(parts[: head + 1]), True
-    if named in _APPS:
+    if named in APP_PAGES:
         return "/".join(parts[: head + 2]), False
     return path, False
 
