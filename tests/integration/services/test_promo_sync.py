@@ -215,6 +215,7 @@ def test_a_run_that_is_held_is_worked_by_nobody_else(house: PromoHouse) -> None:
     assert house.work(parts=1) == 1
     assert house.calls()["shopify"] == 0
     house.stage.rows("update promo_runs set held_until = now() returning id")
+    house.hurry()
     house.work()
     assert house.texts() == {"ONE"}
 
