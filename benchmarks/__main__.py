@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only P2,P3] [--people N] [--million] [--rounds N]`: into build/bench.json."""
+"""`python -m benchmarks [--only P2,P3] [--people N] [--orders N] [--million] [--rounds N]`: into build/bench.json."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import first_sync, intake, live
+from benchmarks import fairness, first_sync, intake, live
 
 OUTPUT = Path("build") / "bench.json"
 
@@ -14,8 +14,9 @@ OUTPUT = Path("build") / "bench.json"
 def main() -> None:
     """Run the chosen benchmarks one after the other; a figure that misses its goal is printed as such, not hidden."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="P1,P2,P3,P4,P5,P6,P8", help="which figures, by comma")
+    parser.add_argument("--only", default="P1,P2,P3,P4,P5,P6,P7,P8", help="which figures, by comma")
     parser.add_argument("--people", type=int, default=23_570, help="people of P2 and P3")
+    parser.add_argument("--orders", type=int, default=100_000, help="orders of P7's big shop")
     parser.add_argument("--million", action="store_true", help="P4 and P8 at 100,000 and 1,000,000 (takes a while)")
     parser.add_argument("--rounds", type=int, default=3, help="how often P2 measures both sides; medians are compared")
     chosen = parser.parse_args()
@@ -34,6 +35,8 @@ def main() -> None:
         found.append(live.burst())
     if "P6" in wanted:
         found.append(live.latency())
+    if "P7" in wanted:
+        found.append(fairness.beside_a_backfill(chosen.orders))
     for figure in found:
         verdict = "holds" if figure["holds"] else "MISSED"
         print(
