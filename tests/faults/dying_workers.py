@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from shopchimp.runtime import Runtime
 
 LEASES = "leases"  # the thread that renews them, shared by all workers here
+DANGEROUS, DANGER = ("/orders", "/carts"), 6  # deaths around writes that set off mails are so many times as frequent
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Turn = Callable[[Runtime], int]
@@ -90,9 +91,8 @@ class Life:
             return
         self._stand_still()
         with self._lock:
-            self.left -= 1
-            dies = self.left == 0
-            self.dead = self.dead or dies
+            self.left -= DANGER if any(name in what for name in DANGEROUS) else 1
+            dies, self.dead = self.left <= 0 and not self.dead, self.left <= 0
         if dies:
             self.ward.note(f"killed {where}")
         if self.dead:
@@ -124,7 +124,7 @@ class DoorTransport(httpx.BaseTransport):
         self._life.step("before a call", what)
         answer = self._inner.handle_request(request)
         try:
-            self._life.step("after a call")
+            self._life.step("after a call", what)
         except Killed:
             answer.close()
             raise

@@ -240,7 +240,7 @@ class Town:
         acts.append({"do": "edit", "add": self._goods(1)})
         if left:
             place, line = self.dice.choice(left)
-            pieces = self.dice.randint(1, line["current"])
+            pieces = line["current"] if self.dice.random() < 0.6 else self.dice.randint(1, line["current"])
             acts.append({"do": "edit", "remove": [{"line": place, "quantity": pieces}]})
             if order["fulfillment"] == "UNFULFILLED" or order["fulfillment"] == "PARTIALLY_FULFILLED":
                 parcel = {"tracking": f"1Z{self.dice.randrange(10**8)}", "company": self.dice.choice(CARRIERS)}

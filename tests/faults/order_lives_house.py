@@ -29,8 +29,15 @@ from stage import AUDIENCE, SHOP, Stage, open_runtime, sandbox, wait_for
 
 LEASE = 1.0
 STORMY = {"lose": 0.12, "double": 0.15, "reorder": 0.3, "delay_ms": [0, 700]}
+# Orders that come late are written while all others wait, for longer than any call may take: here none takes that long.
+PATIENCE = (
+    ("late", "GRACE", 1.5 * LEASE + 1),
+    ("late", "AGAIN", 0.5),
+    ("looks", "HELD_FOR", 0.5),
+    ("live", "HELD_FOR", 0.5),
+)
 CALM = {"lose": 0, "double": 0, "reorder": 0, "delay_ms": [0, 0]}
-FATE = Fate(mean_life=90, freeze=0.006, frozen_seconds=(1.1 * LEASE, 2.5 * LEASE))
+FATE = Fate(mean_life=130, freeze=0.006, frozen_seconds=(1.1 * LEASE, 2.2 * LEASE))
 
 
 @dataclass
@@ -90,12 +97,12 @@ class House:
         return int(self.stage.rows("select count(*) as n from changes where state = 'waiting'")[0]["n"])
 
     def settle(self, seconds: float) -> None:
-        """No more mischief; wait until nothing is on its way, three polls after the last act included."""
+        """No more mischief; wait until nothing is on its way, two polls after the last act included."""
         sandbox = self.stage.sandbox
         sandbox.control("webhooks", platform="shopify", **CALM)
         self.ward.calm = True
         wait_for(lambda: not sandbox.http.get("/_sandbox/webhooks").json()["shopify"]["waiting"], seconds=seconds)
-        for _ in range(3):
+        for _ in range(2):
             began = self.stage.rows("select now() as at")[0]["at"]
             wait_for(lambda began=began: self._polled_since(began), seconds=seconds)
             self._until_nothing_waits(seconds)
@@ -175,6 +182,8 @@ def house(
     """A shop with a past: first sync done, some of it changed meanwhile, webhooks heard, live sync on."""
     for module in ("shopchimp.main", "shopchimp.jobs.lanes"):
         patch.setattr(f"{module}.wake", lambda: None)
+    for module, name, seconds in PATIENCE:
+        patch.setattr(f"shopchimp.services.commerce.{module}.{name}", seconds)
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         app_url = f"http://127.0.0.1:{door.getsockname()[1]}"
