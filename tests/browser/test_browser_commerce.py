@@ -114,7 +114,7 @@ def test_the_promo_button_by_keyboard_starts_one_run_and_the_page_sees_its_end(
     page.get_by_text("Syncing promo codes.").wait_for()
     shot(page, "promo-running")
     assert axe(page) == []
-    with page.expect_response("**/promo-codes"):
+    with page.expect_response("**/promo-codes/sync"):  # else the run would be over before it is asked for again
         press(page, page.get_by_role("button", name="Sync promo codes"))
     page.get_by_text("It begins in a moment.").wait_for()
     assert database_count(database, "select count(*) from promo_runs") == 1
