@@ -68,8 +68,10 @@ def serve(house: LaneHouse, shop: int, platform: Platform, *, limit: int = 100) 
 
 def finish_whatever_version(tx: Connection, shop_id: int, token: UUID, done: Sequence[tuple[str, int]]) -> set[str]:
     """The bug: the version isn't looked at."""
+    values = {"shop": shop_id, "keys": [key for key, _ in done], "token": token}
+    changes.still_held(tx, shop_id, token, values["keys"])  # in order: the planted bug is no circle of waits
     query = text("delete from changes where shop_id = :shop and key = any(:keys) and token = :token")
-    tx.execute(query, {"shop": shop_id, "keys": [key for key, _ in done], "token": token})
+    tx.execute(query, values)
     return set()
 
 
