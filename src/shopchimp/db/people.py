@@ -58,6 +58,23 @@ def by_keys(tx: Connection, shop_id: int, keys: Sequence[str]) -> dict[str, Pers
     return {row.pop("key"): Person(**row) for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether somebody is a contact, and where not, what came of them and why."""
+
+    key: str
+    contact_status: str
+    result: str
+    reason: str | None
+
+
+def standings(tx: Connection, shop_id: int, keys: Sequence[str]) -> dict[str, Standing]:
+    """The same of many at once, by key."""
+    query = text("select key, contact_status, result, reason from people where shop_id = :shop and key = any(:keys)")
+    rows = tx.execute(query, {"shop": shop_id, "keys": list(keys)})
+    return {row.key: Standing(**row._mapping) for row in rows}
+
+
 def page(tx: Connection, shop_id: int, *, result: str = "", after: int = 0, limit: int = 50) -> list[Person]:
     """People in the order in which they came to us, after id `after`."""
     wanted = "and result = :result" if result else ""

@@ -25,7 +25,7 @@ from shopchimp.domain.fields import FieldMap
 from shopchimp.mailchimp import audiences
 from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.services import audience, going_live, planning, reading, settings, watching, writing
-from shopchimp.services.commerce import backfill, store
+from shopchimp.services.commerce import backfill, staging, store
 from shopchimp.services.gateways import Gateways
 from shopchimp.services.starting import StartRefused as StartRefused  # noqa: PLC0414 - known from here
 from shopchimp.shopify.client import ShopifyClient
@@ -387,6 +387,8 @@ def _finish(gateways: Gateways, run: Run, token: UUID) -> None:
         if store.load(tx, run.shop_id) is not None:
             going_live.open_commerce(tx, run.shop_id)
         store.hurry_quiet(tx, run.shop_id)
+    with gateways.database.transaction() as tx:  # the chore that was just hurried does it where this is never reached
+        staging.forget_ended(tx, run.shop_id)
     log.info("run_done", run=str(run.id), count=people["read"])
 
 

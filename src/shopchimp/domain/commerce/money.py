@@ -58,10 +58,10 @@ def first_amount(node: Mapping[str, Any], *names: str) -> Decimal:
 
 def currency_of(value: Any) -> str | None:
     """The currency of a money bag, in which `amount` reads it, or of a money object."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, (dict, Mapping)):
         return None
     inner = value.get("shopMoney", value)
-    return inner.get("currencyCode") if isinstance(inner, Mapping) else None
+    return inner.get("currencyCode") if isinstance(inner, (dict, Mapping)) else None
 
 
 def smallest(currency: str) -> Decimal:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,7 +42,12 @@ def fingerprint(prefix: str, *parts: object) -> str:
 
 def text(value: object, limit: int = TEXT_BYTES) -> str:
     """A value on one line, without invisible characters, cut to so many bytes."""
-    return "" if value is None else _cut(_one_line(str(value)), limit)
+    return "" if value is None else _text(str(value), limit)
+
+
+@lru_cache(8192)  # the same few products, places and names stand in thousands of orders
+def _text(value: str, limit: int) -> str:
+    return _cut(_one_line(value), limit)
 
 
 def plain_text(html: str | None, limit: int = DESCRIPTION_BYTES) -> str:
@@ -113,7 +119,12 @@ def moment(value: str | None) -> str | None:
 
 def link(value: object) -> str | None:
     """A web address that Mailchimp takes, or None: of an order with a bad one it refuses the whole order."""
-    address = value.strip() if isinstance(value, str) else ""
+    return _link(value) if isinstance(value, str) else None
+
+
+@lru_cache(4096)
+def _link(value: str) -> str | None:
+    address = value.strip()
     if not address or " " in address or not address.isprintable():  # any other space isn't printable
         return None
     try:

@@ -39,6 +39,8 @@ def nodes_of(owner: Node, name: str) -> Sequence[Node]:
     connection = owner.get(name)
     if connection is None:
         return ()
+    if isinstance(connection, (list, tuple)):
+        return connection
     if not isinstance(connection, Mapping):
         return tuple(connection)
     if (connection.get("pageInfo") or {}).get("hasNextPage"):

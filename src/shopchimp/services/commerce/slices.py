@@ -143,20 +143,33 @@ class Preparing:
         erased = {key for key, some in marks.items() if not dead.isdisjoint(some)}
         return {each: unknown(draft) if draft.key in erased else draft for each, draft in drafts.items()}
 
-    def _strangers(self, tx: Connection, drafts: Sequence[Draft]) -> frozenset[str]:
-        """The addresses that are no contact of the audience, where only contacts are wanted."""
-        if not self.only_contacts or self.phase is Phase.PRODUCTS:
-            return frozenset()
-        keys = {draft.key for draft in drafts if draft.key}
-        found = people.by_keys(tx, self.shop_id, sorted(keys))
-        return frozenset(key for key in keys if key not in found or found[key].contact_status == "absent")
+    def _strangers(self, tx: Connection, drafts: Sequence[Draft]) -> dict[str, tuple[State, str]]:
+        """The addresses that are no contact, and what that means for whatever is theirs: Mailchimp would make them one.
 
-    def _sort(self, made: Slice, draft: Draft, strangers: frozenset[str]) -> None:
+        Who was left out as a contact is left out here for the same reason; whom we don't know, as the settings say.
+        """
+        if self.phase is Phase.PRODUCTS:
+            return {}
+        keys = {draft.key for draft in drafts if draft.key}
+        known = people.standings(tx, self.shop_id, sorted(keys))
+        strangers: dict[str, tuple[State, str]] = {}
+        for key in keys:
+            person = known.get(key)
+            if person is not None and person.contact_status == "absent":
+                state = State.FAILED if person.result == "failed" else State.SKIPPED
+                strangers[key] = (state, person.reason or NO_CONTACT)
+            elif person is None and self.only_contacts:
+                strangers[key] = (State.SKIPPED, NO_CONTACT)
+        return strangers
+
+    def _sort(self, made: Slice, draft: Draft, strangers: Mapping[str, tuple[State, str]]) -> None:
         known = made.known.get(draft.id)
-        reason = draft.reason or (NO_CONTACT if draft.key in strangers else None)
+        state, reason = strangers.get(draft.key or "", (State.SKIPPED, None))
+        if draft.reason is not None:
+            state, reason = State.SKIPPED, draft.reason
         if reason is not None:
             if known is None or known.written_at is None:
-                made.items.append(item_of(draft, State.SKIPPED, reason))
+                made.items.append(item_of(draft, state, reason))
             elif draft.kind is Kind.CART:
                 made.leaving[draft.id] = draft
             else:  # its buyer was erased since: what Mailchimp got before stays there
