@@ -70,7 +70,16 @@ def test_the_whole_job(tmp_path: Path) -> None:
     assert people["read"] == people["synced"] + sum(people["skipped"].values()) + sum(people["failed"].values())
     assert people["failed"] == {}
     assert people["skipped"]["no_email"] > 0
-    assert {"read_contacts", "read_customers", "plan", "contacts", "all"} <= result["seconds"].keys()
+    for kind in ("products", "customers", "orders", "carts", "promo_codes"):
+        sums = result[kind]
+        assert sums.keys() == people.keys() == {"read", "synced", "skipped", "failed"}
+        assert sums["read"] == sums["synced"] + sum(sums["skipped"].values()) + sum(sums["failed"].values())
+        assert sums["synced"] > 0
+        assert sums["failed"] == {}
+    assert result["customers"]["read"] == 300
+    assert result["orders"]["read"] > 300
+    phases = {"products", "customers", "orders", "carts", "promo_codes"}
+    assert {"read_contacts", "read_customers", "plan", "contacts", "all", *phases} <= result["seconds"].keys()
     assert all(n > 0 for n in result["calls"].values())
     assert result["calls"].keys() == {"shopify", "mailchimp"}
     assert of_folder(folder) == []
