@@ -27,6 +27,7 @@ from stage import Row, Sandbox
 WHOLE = os.environ.get("WHOLE_LOG", "") not in ("", "0")
 PEOPLE = 0 if WHOLE else 2_500
 FIRST_CUSTOMER, FIRST_ORDER = 7_000_000_000_000, 5_600_000_000_000  # the numbers a sandbox's shop begins with
+pytestmark = pytest.mark.timeout(1800 if WHOLE else 300)
 KINDS = ("product", "customer", "order", "cart", "promo_code")
 
 
