@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from shopchimp.runtime import Runtime
 
 LEASES = "leases"  # the thread that renews them, shared by all workers here
-DANGEROUS, DANGER = ("/orders", "/carts"), 6  # deaths around writes that set off mails are so many times as frequent
+DANGEROUS, DANGER = ("/orders", "/carts"), 6  # what befalls writes that set off mails does so many times as often
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Turn = Callable[[Runtime], int]
@@ -54,6 +54,12 @@ class Ward:
     late: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     calm: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def deaths(self) -> int:
+        """How many workers died so far."""
+        with self._lock:
+            return sum(n for what, n in self.struck.items() if what.startswith("killed"))
 
     def life(self) -> int:
         """After how many steps the next worker dies."""
@@ -89,9 +95,11 @@ class Life:
             raise Killed
         if self.ward.calm:
             return
-        self._stand_still()
+        if self._stand_still() and where == "before a call":
+            self.ward.note("stood still beside it", what)
+        danger = DANGER if any(name in what for name in DANGEROUS) else 1
         with self._lock:
-            self.left -= DANGER if any(name in what for name in DANGEROUS) else 1
+            self.left -= danger
             dies, self.dead = self.left <= 0 and not self.dead, self.left <= 0
         if dies:
             self.ward.note(f"killed {where}")
@@ -99,7 +107,7 @@ class Life:
             raise Killed
         chance, share = self.ward.luck()
         fate = self.ward.fate
-        if where == "before a call" and chance < fate.freeze:
+        if where == "before a call" and chance < danger * fate.freeze:
             shortest, longest = fate.frozen_seconds
             self.frozen_until = time.monotonic() + shortest + share * (longest - shortest)
             self.ward.note("stood still", what)
@@ -107,10 +115,12 @@ class Life:
         elif chance > 1 - fate.dawdle:
             time.sleep(share * fate.dawdle_seconds)
 
-    def _stand_still(self) -> None:
-        """All threads of the process do."""
+    def _stand_still(self) -> bool:
+        """All threads of the process do. Gives back whether it was so."""
+        still = time.monotonic() < self.frozen_until
         while (left := self.frozen_until - time.monotonic()) > 0 and not self.ward.calm:
             time.sleep(min(left, 0.05))
+        return still
 
 
 class DoorTransport(httpx.BaseTransport):

@@ -40,10 +40,12 @@ class OrderBook:
     shipped: str = ""
     always_paid: bool = True
     deleted: bool = False
+    was_somebodys: bool = False  # its buyer had an address once
     unreachable_before: bool = False  # no first sync could write it: its buyer had no address
 
     def saw(self, order: Row, era: Era) -> None:
         """The order is like this now."""
+        self.was_somebodys = self.was_somebodys or bool(order["email"])
         if era is not Era.LIVE:
             self.unreachable_before = not order["email"]
         status = "cancelled" if order["cancelled"] else order["financial"].lower().replace("authorized", "pending")
@@ -91,12 +93,13 @@ class Town:
 
     # ---------------------------------------------------------------- lives
 
-    def add(self, kind: str, count: int) -> None:
-        """So many more lives of a kind begin."""
+    def add(self, kind: str, count: int) -> int:
+        """So many more lives of a kind begin. Gives back how many."""
         plays = {"shopper": self._shopper, "old": self._old, "merchant": self._merchant, "mover": self._mover}
         for _ in range(count):
             name = f"{kind}-{len(self.stories)}"
             self.stories.append(Story(name, plays[kind]()))
+        return count
 
     @property
     def living(self) -> list[Story]:

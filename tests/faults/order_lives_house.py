@@ -37,7 +37,7 @@ PATIENCE = (
     ("live", "HELD_FOR", 0.5),
 )
 CALM = {"lose": 0, "double": 0, "reorder": 0, "delay_ms": [0, 0]}
-FATE = Fate(mean_life=130, freeze=0.006, frozen_seconds=(1.1 * LEASE, 2.2 * LEASE))
+FATE = Fate(mean_life=90, freeze=0.025, frozen_seconds=(1.1 * LEASE, 2.2 * LEASE))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from order_lives import Era, OrderBook, Row, Town
 from shopchimp.domain.commerce.carts import cart_write
 from shopchimp.domain.commerce.orders import order_write
 from shopchimp.domain.commerce.products import product_write
-from shopchimp.domain.commerce.results import Skip
+from shopchimp.domain.commerce.results import CommerceReason, Skip
 from shopchimp.domain.commerce.store import Storefront
 
 _MONEY = "{ shopMoney { amount currencyCode } }"
@@ -170,7 +170,8 @@ class Judge:
             write = order_write(node, self.end.storefront)
             if isinstance(write, Skip):
                 self.counts["orders that don't belong there"] += 1
-                if number in there:
+                erased = write.reason is CommerceReason.NO_EMAIL and self._was_somebodys(number)
+                if number in there and not erased:  # what Mailchimp has of an erased buyer is the eraser's to remove
                     self._say("an order that doesn't belong into Mailchimp is there", number, write.reason)
             elif number not in there:
                 self._say("an order is missing", number, node["displayFinancialStatus"])
@@ -179,6 +180,10 @@ class Judge:
                 self._same("an order is not as in Shopify", number, there[number], write.body, node)
         for number in there.keys() - self.end.orders.keys():
             self._say("an order that was deleted is still there", number)
+
+    def _was_somebodys(self, number: str) -> bool:
+        book = self.town.orders.get(number)
+        return book is not None and book.was_somebodys
 
     def _same(self, kind: str, thing: str, there: Row, wanted: Row, node: Row) -> None:
         gone = self._lines_of_what_is_gone(node)
