@@ -34,12 +34,13 @@ class Picked:
 COMMERCE_PHASES = ("products", "customers", "orders", "carts", "promo_codes")
 STORE_GONE = "mc_store_gone"  # troubles one lane alone: the contacts need no store
 
-# a shop that may be worked for: connected, installed, live, and not in its first sync's writing of the same
+# A shop that may be worked for: connected, installed, live, and not in its first sync's writing of the same. While the
+# store's automations are held (by a run that is paused, say) no live order is written: its mails would be lost.
 _PHASES = ", ".join(f"'{phase}'" for phase in COMMERCE_PHASES)
 _MAY = f"""
     l.ready_at is not null and l.lane = any(:lanes)
     and c.state = 'connected' and c.live_since is not null and c.audience_id is not null
-    and (l.lane <> 'commerce' or c.commerce_since is not null)
+    and (l.lane <> 'commerce' or (c.commerce_since is not null and not c.store_syncing))
     and s.uninstalled_at is null and s.access_token is not null
     and not exists (select 1 from sync_runs r where r.shop_id = l.shop_id and r.state = 'running'
         and (l.lane = 'commerce' or r.phase not in ({_PHASES})))

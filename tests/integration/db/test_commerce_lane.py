@@ -141,3 +141,14 @@ def test_a_forgotten_lane_is_mended(house: LaneHouse) -> None:
     with house.database.transaction() as tx:
         assert lanes.mend(tx) == 1
     assert pick(house) == (shop, COMMERCE)
+
+
+def test_orders_wait_while_the_automations_are_held(house: LaneHouse) -> None:
+    """A run that is paused keeps them held: an order written meanwhile would never be mailed about."""
+    shop = house.shop()
+    open_commerce(house, shop)
+    house.mark(shop, "order:1")
+    house.do("update connections set store_syncing = true where shop_id = :shop", shop=shop)
+    assert pick(house) is None
+    house.do("update connections set store_syncing = false where shop_id = :shop", shop=shop)
+    assert pick(house) == (shop, COMMERCE)
