@@ -157,7 +157,8 @@ class Preparing:
             person = known.get(key)
             if person is not None and person.contact_status == "absent":
                 state = State.FAILED if person.result == "failed" else State.SKIPPED
-                strangers[key] = (state, person.reason or NO_CONTACT)
+                by_choice = person.reason in (None, "non_subscribed_off")
+                strangers[key] = (state, NO_CONTACT if by_choice else str(person.reason))
             elif person is None and self.only_contacts:
                 strangers[key] = (State.SKIPPED, NO_CONTACT)
         return strangers
