@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 IN_FLIGHT = {"direct": 2, "batches": 4}  # slices at once: one is sent while the next is prepared
 GIVE_UP_AFTER = 4  # claims in which the same record alone could not be written
+PRODUCTS_AT_ONCE = 120
 PATIENCE = 5.0  # seconds a batch is waited for before the slots are given back
 
 
@@ -111,12 +112,17 @@ class Writing:
                 return
             with self.gateways.database.transaction() as tx:
                 sync_runs.fence_write(tx, self.run.id, self.token)
-                made = self.preparing.slice(tx, self._reached(), self.paces.size(road), sent=self._on_their_way())
+                made = self.preparing.slice(tx, self._reached(), self._size(road), sent=self._on_their_way())
             if made is None:
                 self.exhausted = True
                 return
             batched = road == "batches" and len(made.due) >= self.paces.worth_a_batch
             self._send_off(pool, Flight(made, road if batched else "direct", self._batched(made) if batched else None))
+
+    def _size(self, road: str) -> int:
+        """How many objects to take: a product with all its variants may be large."""
+        wanted = self.paces.size(road)
+        return min(wanted, PRODUCTS_AT_ONCE) if self.phase is Phase.PRODUCTS else wanted
 
     def _send_off(self, pool: ThreadPoolExecutor, flight: Flight) -> None:
         self.flying.append((flight, pool.submit(flight.fly, self.doors)))
