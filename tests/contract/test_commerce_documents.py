@@ -136,6 +136,7 @@ CASES: list[tuple[str, Callable[[Any], Iterator[Any]], Callable[[Any], Any]]] = 
     (documents.ORDERS_BY_ID, nodes_in, read_order),
     (documents.ORDERS_CHANGED, nodes_in, changed),
     (documents.PRODUCTS_CHANGED, nodes_in, changed),
+    (documents.CUSTOMER_CHANGES, nodes_in, changed),
     (documents.CHECKOUTS_CHANGED, nodes_in, read_checkout),
     (documents.DISCOUNTS_PAGE, nodes_in, read_discount),
     (documents.DISCOUNT_BY_ID, nodes_in, read_discount),

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, text
 LIVE, COMMERCE, BACKFILL = "contacts", "commerce", "backfill"
 PERSON, GOODS = "person", "commerce"  # the kinds of keys
 _KINDS = "('person', 'commerce')"  # every one, named so that the primary key is of use
-OF_COMMERCE = ("order", "product", "checkout", "cart", "discount")  # what their keys begin with
+OF_COMMERCE = ("order", "product", "buyer", "checkout", "cart", "discount")  # what their keys begin with
 SETTLING = 3  # leases until the late write of somebody whose lease ran out must have come
 MAX_CRASHES = 5  # claims that nobody told the end of
 # How many are claimed together after so many crashes: each time a smaller group, at last one alone, so that a key which

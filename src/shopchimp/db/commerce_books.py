@@ -8,13 +8,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-_KEYS = """
-    select c.state, c.cause, split_part(c.key, ':', 1) as name, split_part(c.key, ':', 2) as id from changes c
-    where c.shop_id = :shop and c.kind = 'commerce'
-"""
-_UNKNOWN = """
-    not exists (select 1 from commerce_items i where i.shop_id = :shop
-        and i.kind = case when k.name = 'checkout' then 'cart' else k.name end and i.id = k.id)
+_NAME = "split_part(c.key, ':', 1)"
+_KEYS = f"""
+    select c.state, c.cause, split_part(c.key, ':', 2) as id,
+        case {_NAME} when 'checkout' then 'cart' when 'buyer' then 'customer' else {_NAME} end as kind
+    from changes c where c.shop_id = :shop and c.kind = 'commerce'
+        and {_NAME} in ('order', 'product', 'buyer', 'checkout')
 """
 
 
@@ -30,10 +29,10 @@ def unknown(tx: Connection, shop_id: int) -> dict[str, Open]:
     """What waits or was refused without being remembered as an item, by kind."""
     query = text(
         f"""
-        select case when k.name = 'checkout' then 'cart' else k.name end as kind, k.state,
-            coalesce(k.cause, 'internal') as cause, count(*) as n
-        from ({_KEYS} and split_part(c.key, ':', 1) in ('order', 'product', 'checkout')) k
-        where {_UNKNOWN} group by 1, 2, 3
+        select k.kind, k.state, coalesce(k.cause, 'internal') as cause, count(*) as n
+        from ({_KEYS}) k where not exists (
+            select 1 from commerce_items i where i.shop_id = :shop and i.kind = k.kind and i.id = k.id)
+        group by 1, 2, 3
         """
     )
     found: dict[str, Open] = {}
@@ -74,7 +73,7 @@ def gap(
         select t.id from unnest(cast(:ids as text[]), cast(:times as timestamptz[])) as t (id, at)
         where (t.at is null or t.at < :until)
             and not exists (select 1 from commerce_items i where i.shop_id = :shop and i.kind = :kind and i.id = t.id)
-            and not exists (select 1 from ({_KEYS}) k where k.name = :kind and k.id = t.id)
+            and not exists (select 1 from ({_KEYS}) k where k.kind = :kind and k.id = t.id)
         order by t.id
         """
     )
@@ -83,7 +82,7 @@ def gap(
         select i.id from commerce_items i where i.shop_id = :shop and i.kind = :kind and i.seen_at < :until
             and (cast(:since as timestamptz) is null or i.occurred_at >= :since)
             and i.id <> all (cast(:ids as text[]))
-            and not exists (select 1 from ({_KEYS}) k where k.name = :kind and k.id = i.id)
+            and not exists (select 1 from ({_KEYS}) k where k.kind = :kind and k.id = i.id)
         order by i.id
         """
     )

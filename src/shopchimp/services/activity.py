@@ -120,6 +120,9 @@ def _contact(activity: Activity) -> str:
 
 
 def _customer(activity: Activity) -> str:
+    if activity.direction == "to_mailchimp":  # as a customer of the store there
+        said = {"create": " added", "delete": " removed"}.get(str(activity.detail.get("action")), "")
+        return f"Customer of the store{said}"
     return "New customer" if activity.detail.get("action") == "create" else "Customer's fields"
 
 

@@ -19,6 +19,7 @@ from shopchimp.domain.outcomes import Reason
 from shopchimp.domain.records import Person
 from shopchimp.domain.steps import Hint, Outcome
 from shopchimp.services import breaker, sync_times
+from shopchimp.services.commerce import customer_marks
 from shopchimp.services.driving import Walk
 from shopchimp.services.settings import BreakerSettings
 
@@ -66,6 +67,8 @@ def record(tx: Connection, shop_id: int, walks: Sequence[Walk], context: Context
         for walk in ended
         if walk.key in ours and (row := _row(walk.person, walk.hint, outcomes[walk.key], context)) is not None
     ]
+    # before anything that the looks at the store's things wait for, too
+    customer_marks.note(tx, shop_id, [walk for walk in ended if walk.key in ours], context.claimed)
     ids = looks.store(tx, shop_id, rows) if rows else {}
     written = {walk.key: walk.written for walk in walks if walk.written is not None}
     known = {key: row.id for key, row in looks.load(tx, shop_id, list(written)).items()} if written else {}

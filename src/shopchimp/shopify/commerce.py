@@ -32,6 +32,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 _ORDERS = Walk(documents.ORDERS_CHANGED, "OrdersChanged", "orders", "updated_at", "updatedAt")
 _PRODUCTS = Walk(documents.PRODUCTS_CHANGED, "ProductsChanged", "products", "updated_at", "updatedAt")
+_CUSTOMERS = Walk(documents.CUSTOMER_CHANGES, "CustomerChanges", "customers", "updated_at", "updatedAt")
 _CHECKOUTS = Walk(documents.CHECKOUTS_CHANGED, "CheckoutsChanged", "abandonedCheckouts", "created_at", "createdAt")
 
 
@@ -80,6 +81,11 @@ def orders_changed(client: ShopifyClient, since: datetime, after: str | None = N
 def products_changed(client: ShopifyClient, since: datetime, after: str | None = None) -> Page:
     """A page of the products that were changed at or after `since`, as `orders_changed`."""
     return page(client, _PRODUCTS, after=after, query=_since(since))
+
+
+def customers_changed(client: ShopifyClient, since: datetime, after: str | None = None) -> Page:
+    """A page of the customers who were changed at or after `since`, as `orders_changed`."""
+    return page(client, _CUSTOMERS, after=after, query=_since(since))
 
 
 def checkouts_changed(client: ShopifyClient, since: datetime | None = None, after: str | None = None) -> Page:

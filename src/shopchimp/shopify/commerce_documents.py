@@ -88,6 +88,18 @@ query ProductsChanged($query: String, $after: String) {{
 }}
 """
 
+# ------------------------------------------------------------------ customers
+
+# What they are is read with the contacts.
+CUSTOMER_CHANGES = f"""\
+query CustomerChanges($query: String, $after: String) {{
+  customers(first: {CHANGES_AT_ONCE}, after: $after, query: $query, sortKey: UPDATED_AT) {{
+    nodes {{ id updatedAt }}
+    {_PAGE}
+  }}
+}}
+"""
+
 # ------------------------------------------------------------------ orders
 
 _ORDER = f"""

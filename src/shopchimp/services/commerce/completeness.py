@@ -39,8 +39,10 @@ NO_CONTACT = "no_contact"
 
 _READ: Mapping[Kind, tuple[str, Callable[[ShopifyClient, datetime, str | None], Page]]] = {
     Kind.PRODUCT: ("products", commerce.products_changed),
+    Kind.CUSTOMER: ("customers", commerce.customers_changed),
     Kind.ORDER: ("orders", commerce.orders_changed),
 }
+_KEYS = {Kind.CUSTOMER: "buyer"}  # of the changes that look at them, where that is not the kind itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ class _Check:
             with self.gateways.database.transaction() as tx:
                 gap = commerce_books.gap(tx, self.shop_id, kind.value, there, until=until, since=since)
         self.kinds[kind.value] = {"source": counted.count, "missing": len(gap.missing), "extra": len(gap.extra)}
-        self.marks += [Mark(f"{kind.value}:{each}", "audit") for each in (*gap.missing, *gap.extra)]
+        name = _KEYS.get(kind, kind.value)
+        self.marks += [Mark(f"{name}:{each}", "audit") for each in (*gap.missing, *gap.extra)]
 
 
 def check(gateways: Gateways, shop_id: int, chore: Chore) -> float:

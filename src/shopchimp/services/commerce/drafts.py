@@ -86,6 +86,20 @@ def draft_product(node: Node, store: Storefront) -> Draft:
     )
 
 
+def customer_node(
+    customer_id: int, email: str | None, fields: Mapping[str, Any], updated_at: datetime | None = None
+) -> Node:
+    """A customer as the contacts know them, as a node: of them there is no other reading."""
+    return {
+        "id": f"gid://shopify/Customer/{customer_id}",
+        "defaultEmailAddress": {"emailAddress": email},
+        "firstName": fields.get("first_name"),
+        "lastName": fields.get("last_name"),
+        "defaultAddress": fields.get("default_address"),
+        "updatedAt": updated_at.isoformat() if updated_at else None,
+    }
+
+
 def draft_customer(node: Node) -> Draft:
     """A customer of the store."""
     address = (node.get("defaultEmailAddress") or {}).get("emailAddress") or node.get("email")

@@ -1,4 +1,4 @@
-"""Live sync of the store's things: orders, products, checkouts and discounts that changed, a few at once.
+"""Live sync of the store's things: orders, products, customers, checkouts and discounts that changed, a few at once.
 
 As with people, `work` is given claimed changes of one shop and may be killed anywhere: everything it writes may be
 written twice, and nothing is remembered before it was done. A payload is a hint; what is written is read here again.
@@ -17,7 +17,15 @@ from shopchimp.db.changes import Claimed
 from shopchimp.domain.commerce.results import Kind
 from shopchimp.domain.errors import Unauthorized
 from shopchimp.services import settings
-from shopchimp.services.commerce import live_carts, live_orders, live_products, live_recording, promo, store
+from shopchimp.services.commerce import (
+    live_carts,
+    live_customers,
+    live_orders,
+    live_products,
+    live_recording,
+    promo,
+    store,
+)
 from shopchimp.services.commerce.looks import HELD_FOR, Look, Slice
 from shopchimp.services.gateways import Gateways
 from shopchimp.services.live import Worked
@@ -30,9 +38,11 @@ A_SLOT = 4
 # in this order: what an order names is there before it, and its cart is looked at after it
 _KINDS: dict[str, tuple[Kind, Callable[[Sequence[Look], Slice], None]]] = {
     "product": (Kind.PRODUCT, live_products.look),
+    "buyer": (Kind.CUSTOMER, live_customers.look),
     "order": (Kind.ORDER, live_orders.look),
     "checkout": (Kind.CART, live_carts.look),
 }
+_SILENT = ("product:", "buyer:")  # what sets off no mail
 
 
 def work(
@@ -111,12 +121,12 @@ def _open(
 
 def _wait(slice_: Slice, claimed: Sequence[Claimed], worked: Worked) -> list[Claimed]:
     """While automations are held for others, orders and carts wait: their mails would be lost."""
-    waiting = [each for each in claimed if not each.key.startswith("product:")]
+    waiting = [each for each in claimed if not each.key.startswith(_SILENT)]
     with slice_.gateways.database.transaction() as tx:
         later = [(each.key, HELD_FOR, live_recording.WAITS, "") for each in waiting]
         changes.later(tx, slice_.shop_id, slice_.token, later, count=False)
     worked.done += len(waiting)
-    return [each for each in claimed if each.key.startswith("product:")]
+    return [each for each in claimed if each.key.startswith(_SILENT)]
 
 
 def _told_only(

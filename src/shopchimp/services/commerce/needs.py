@@ -62,7 +62,7 @@ def bring(looks: Sequence[Look], slice_: Slice) -> None:
         products = {number for each in wanted for number in each.products}
         offered = _synced(commerce_items.get(tx, slice_.shop_id, Kind.PRODUCT, products))
         found = buyers.find(tx, slice_.shop_id, [key for each in wanted if (key := each.look.drafted().key)])
-    _ask_for_contacts(wanted, found, slice_)
+    ask_for_contacts([each.look for each in wanted if each.buyer], found, slice_)
     wanted = [each for each in wanted if each.look.open]
     missing = {number for each in wanted for number in each.products} - offered.keys()
     failed = send_products(sorted(missing), slice_)
@@ -127,16 +127,16 @@ def _name(step: Step) -> str:
 # ------------------------------------------------------------------ buyers
 
 
-def _ask_for_contacts(wanted: Sequence[_Needs], found: buyers.Found, slice_: Slice) -> None:
+def ask_for_contacts(looks: Sequence[Look], found: buyers.Found, slice_: Slice) -> None:
     """The contact goes first, so that it comes with all the first sync and live sync give it: consent, fields, tag.
 
     A buyer whose contact is still to come is waited for a few seconds; Mailchimp would make them a contact without
     consent, which the lane of the contacts would have to mend. Who is to be no contact is skipped.
     """
     marks = []
-    for each in wanted:
-        look, draft = each.look, each.look.drafted()
-        if draft.key is None or each.buyer is None or draft.key in found.contacts:
+    for look in looks:
+        draft = look.drafted()
+        if draft.key is None or draft.key in found.contacts:
             continue
         unheard = draft.customer_id is not None and draft.key not in found.people | found.coming
         if (unheard or draft.key in found.coming) and look.change.attempts <= PATIENCE:
@@ -167,6 +167,11 @@ def _bring_buyers(wanted: Sequence[_Needs], bought: Mapping[str, Item], slice_: 
     ]
     with slice_.gateways.database.transaction() as tx:
         commerce_items.put(tx, slice_.shop_id, items)
+    # an order knows less of them than Shopify does: the rest follows
+    marks = [Mark(f"buyer:{item.id}", "order") for item in items if item.customer_id and item.written_at]
+    if marks:
+        with slice_.gateways.database.transaction() as tx:
+            changes.mark(tx, slice_.shop_id, marks)
     for each in wanted:
         error = answers.get(each.buyer.body["id"]) if each.buyer is not None else None
         if isinstance(error, Rejected) and error.code in ABOUT_THE_BUYER:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -12,7 +12,14 @@ from sqlalchemy import Connection
 from shopchimp.db import checkouts, commerce_nodes, run_tables
 from shopchimp.domain.commerce.phases import Phase
 from shopchimp.domain.commerce.store import Node, Storefront
-from shopchimp.services.commerce.drafts import Draft, draft_cart, draft_customer, draft_order, draft_product
+from shopchimp.services.commerce.drafts import (
+    Draft,
+    customer_node,
+    draft_cart,
+    draft_customer,
+    draft_order,
+    draft_product,
+)
 
 Place = int | str
 """How far a source was read: the number, id or token of the last object."""
@@ -46,7 +53,7 @@ def source_of(phase: Phase, shop_id: int, run_id: UUID, storefront: Storefront) 
 
     def customers(tx: Connection, after: Place | None, limit: int) -> Sequence[Taken]:
         rows = run_tables.customers_after(tx, run_id, after=int(after or 0), limit=limit)
-        nodes = [(customer_id, _customer(customer_id, email, fields)) for customer_id, email, fields in rows]
+        nodes = [(customer_id, customer_node(customer_id, email, fields)) for customer_id, email, fields in rows]
         return [Taken(number, node["id"], node, lambda node=node: draft_customer(node)) for number, node in nodes]  # type: ignore[misc]
 
     def carts(tx: Connection, after: Place | None, limit: int) -> Sequence[Taken]:
@@ -67,13 +74,3 @@ def source_of(phase: Phase, shop_id: int, run_id: UUID, storefront: Storefront) 
             return carts
         case _:
             raise ValueError(f"{phase} writes no objects of its own")
-
-
-def _customer(customer_id: int, email: str | None, fields: dict[str, Any]) -> Node:
-    return {
-        "id": f"gid://shopify/Customer/{customer_id}",
-        "defaultEmailAddress": {"emailAddress": email},
-        "firstName": fields.get("first_name"),
-        "lastName": fields.get("last_name"),
-        "defaultAddress": fields.get("default_address"),
-    }

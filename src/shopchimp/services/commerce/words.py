@@ -43,7 +43,14 @@ def item_word(state: str, reason: str | None) -> tuple[str, str]:
     return RESULTS.get(state, state), RESULT_TONES.get(state, "neutral")
 
 
-_ABOUT = {"order": "Order", "product": "Product", "checkout": "Cart", "cart": "Cart", "discount": "Discount"}
+_ABOUT = {
+    "order": "Order",
+    "product": "Product",
+    "buyer": "Customer",
+    "checkout": "Cart",
+    "cart": "Cart",
+    "discount": "Discount",
+}
 
 
 def about(key: str) -> str:
