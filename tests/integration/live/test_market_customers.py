@@ -232,3 +232,13 @@ def test_while_the_first_sync_fills_the_store_the_marks_wait(fair: Market) -> No
         fair.do("update connections set commerce_since = now() - interval '1 minute' where shop_id = :shop")
     fair.live()
     assert there(fair, mine) is not None
+
+
+def test_guests_are_in_no_sum(fair: Market) -> None:
+    """S92: they are no customers of Shopify's, so the books of customers don't know them."""
+    made = fair.order(email=shopper("guest"), guest=True)
+    fair.live()
+    found = fair.of(made)
+    assert found is not None
+    assert fair.item("customer", found["customer"]["id"]) is None
+    assert fair.item("guest", found["customer"]["id"]) is not None

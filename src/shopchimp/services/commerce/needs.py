@@ -16,6 +16,7 @@ from shopchimp.domain.commerce.results import Kind, Step, Write
 from shopchimp.domain.errors import Rejected, StoreGone
 from shopchimp.services.commerce.drafts import draft_product
 from shopchimp.services.commerce.looks import ABOUT_THE_BUYER, Look, Slice, item_of
+from shopchimp.services.commerce.slices import GUEST, kept_as
 from shopchimp.shopify import commerce
 
 PATIENCE = 5  # looks that wait for the contact before the buyer is written all the same
@@ -57,8 +58,11 @@ def bring(looks: Sequence[Look], slice_: Slice) -> None:
     if not wanted:
         return
     with slice_.gateways.database.transaction() as tx:
-        customers = [each.buyer.body["id"] for each in wanted if each.buyer]
-        bought = _synced(commerce_items.get(tx, slice_.shop_id, Kind.CUSTOMER, customers))
+        named = [each.buyer.body["id"] for each in wanted if each.buyer]
+        bought = _synced(
+            commerce_items.get(tx, slice_.shop_id, Kind.CUSTOMER, named)
+            | commerce_items.get(tx, slice_.shop_id, GUEST, named)
+        )
         products = {number for each in wanted for number in each.products}
         offered = _synced(commerce_items.get(tx, slice_.shop_id, Kind.PRODUCT, products))
         found = buyers.find(tx, slice_.shop_id, [key for each in wanted if (key := each.look.drafted().key)])
@@ -168,7 +172,7 @@ def _bring_buyers(wanted: Sequence[_Needs], bought: Mapping[str, Item], slice_: 
     with slice_.gateways.database.transaction() as tx:
         commerce_items.put(tx, slice_.shop_id, items)
     # an order knows less of them than Shopify does: the rest follows
-    marks = [Mark(f"buyer:{item.id}", "order") for item in items if item.customer_id and item.written_at]
+    marks = [Mark(f"buyer:{item.id}", "order") for item in items if item.kind == Kind.CUSTOMER and item.written_at]
     if marks:
         with slice_.gateways.database.transaction() as tx:
             changes.mark(tx, slice_.shop_id, marks)
@@ -188,7 +192,7 @@ def _is_there(buyer: Step, bought: Mapping[str, Item]) -> bool:
 def _customer(step: Step, look: Look, answer: Exception | None, slice_: Slice) -> Item | None:
     """What is to be remembered of a buyer; nothing where nobody knows what came of it."""
     item = Item(
-        Kind.CUSTOMER.value,
+        kept_as(step),
         step.body["id"],
         State.SYNCED.value,
         key=normalise(step.body["email_address"]),
