@@ -95,6 +95,9 @@ def finish(gateways: Gateways, domain: str, code: str) -> None:
     with gateways.database.transaction() as tx:
         before = connections.get(tx, shop.id)
     if before is not None and before.account_id != account.account_id:
+        with gateways.database.transaction() as tx:
+            shops.lock(tx, shop.id)
+            sync_runs.stop_all(tx, shop.id)  # else it would hold the automations again
         leaving.let_go(gateways, shop.id)  # by the old token: the new one can't reach that account
     with gateways.database.transaction() as tx:
         shops.lock(tx, shop.id)

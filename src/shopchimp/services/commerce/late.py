@@ -40,24 +40,38 @@ def write(gateways: Gateways, shop_id: int, chore: Chore) -> float:
         since = chore.cursor.get("since")
         if since is None:
             return _begin(tx, shop_id, chore, connection, now)
+        if _is_a_runs(tx, shop_id):
+            return _end(tx, shop_id, chore)  # it holds them now, and lets them go
     left = GRACE - (now - datetime.fromisoformat(since)).total_seconds()
     if left > 0:
         return left
     store.set_syncing(gateways, shop_id, on=True)
     if not _work(gateways, shop_id, connection.login_id):
         return BUSY
+    with gateways.database.transaction() as tx:
+        if _is_a_runs(tx, shop_id):
+            return _end(tx, shop_id, chore)
     store.set_syncing(gateways, shop_id, on=False)
     with gateways.database.transaction() as tx:
-        chore.cursor.pop("since", None)
-        chores.save(tx, chore)
-        return AGAIN if _some(tx, shop_id) else DAY
+        return _end(tx, shop_id, chore)
+
+
+def _is_a_runs(tx: Connection, shop_id: int) -> bool:
+    """Whether a first sync needs the automations held for its own history."""
+    return any(store.needs_quiet(run) for run in sync_runs.latest(tx, shop_id))
+
+
+def _end(tx: Connection, shop_id: int, chore: Chore) -> float:
+    chore.cursor.pop("since", None)
+    chores.save(tx, chore)
+    return AGAIN if _some(tx, shop_id) else DAY
 
 
 def _begin(tx: Connection, shop_id: int, chore: Chore, connection: ConnectionRow, now: datetime) -> float:
     """Ask the others to wait, and wait until they do."""
     if not changes.waiting(tx, shop_id, LANE, at_most=1):
         return AGAIN if _some(tx, shop_id) else DAY
-    if connection.store_syncing or any(store.needs_quiet(run) for run in sync_runs.latest(tx, shop_id)):
+    if connection.store_syncing or _is_a_runs(tx, shop_id):
         return AGAIN  # a first sync holds the automations
     connections.set_store(tx, shop_id, connection.store_id, syncing=True)
     chore.cursor["since"] = now.isoformat()

@@ -6,18 +6,23 @@ stay either way (S87), and Shopify isn't touched (S88).
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 
 import structlog
 from sqlalchemy import Connection
 
-from shopchimp.db import checkouts, commerce_items, commerce_nodes, connections, promo_runs
+from shopchimp.db import checkouts, commerce_items, commerce_nodes, connections, promo_runs, sync_runs
 from shopchimp.db.crypto import VaultError
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, StoreGone, Unauthorized, Unavailable
 from shopchimp.mailchimp import ecommerce
+from shopchimp.services.commerce import store
 from shopchimp.services.gateways import Gateways
 
 log = structlog.get_logger()
+
+PATIENCE = 15.0  # seconds that a worker gets for what it has in hand; a slice takes two
+LOOK = 0.2
 
 
 class Left(StrEnum):
@@ -30,9 +35,10 @@ class Left(StrEnum):
 
 
 def leave(gateways: Gateways, shop_id: int, *, delete: bool) -> Left:
-    """Delete the store, or let it stay as it is. Call it while the token is there and no run is under way.
+    """Delete the store, or let it stay as it is. Call it while the token is there and every run was told to end.
 
-    Raises Unavailable or RateLimited where trying again would help: afterwards nobody can.
+    History that is still on its way comes before the automations are let go: else it would mail old buyers. Raises
+    Unavailable or RateLimited where trying again would help: afterwards nobody can.
     """
     with gateways.database.transaction() as tx:
         connection = connections.get(tx, shop_id)
@@ -45,6 +51,8 @@ def leave(gateways: Gateways, shop_id: int, *, delete: bool) -> Left:
         if delete:
             ecommerce.delete_store(client, connection.store_id)
         else:
+            _await_last_writes(gateways, shop_id)
+            store.drop_batches(gateways, shop_id)
             ecommerce.change_store(client, connection.store_id, is_syncing=False)
     except StoreGone:
         return Left.NONE
@@ -53,6 +61,17 @@ def leave(gateways: Gateways, shop_id: int, *, delete: bool) -> Left:
     with gateways.database.transaction() as tx:
         connections.set_store(tx, shop_id, None if delete else connection.store_id, syncing=False)
     return Left.DELETED if delete else Left.KEPT
+
+
+def _await_last_writes(gateways: Gateways, shop_id: int) -> None:
+    """Wait until no worker holds a run any more; one that died holds it for ever, so not for long."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with gateways.database.transaction() as tx:
+            runs = sync_runs.latest(tx, shop_id)
+        if all(run.token is None for run in runs if run.started_at is not None):
+            return
+        time.sleep(LOOK)
 
 
 def let_go(gateways: Gateways, shop_id: int) -> None:

@@ -160,7 +160,7 @@ def quiet(gateways: Gateways, shop_id: int, chore: Chore) -> float:  # noqa: ARG
     if any(run.token is not None and now - (run.finished_at or now) < LAST_WRITES for run in ended):
         return 1.0  # a worker is just storing the end of what it had in hand
     if store is not None and store.syncing:
-        _drop_batches(gateways, shop_id, ended)
+        drop_batches(gateways, shop_id)
         set_syncing(gateways, shop_id, on=False)
         log.info("store_quiet_ended", shop_id=shop_id)
     with gateways.database.transaction() as tx:
@@ -168,8 +168,10 @@ def quiet(gateways: Gateways, shop_id: int, chore: Chore) -> float:  # noqa: ARG
     return DAY
 
 
-def _drop_batches(gateways: Gateways, shop_id: int, runs: list[Run]) -> None:
+def drop_batches(gateways: Gateways, shop_id: int) -> None:
     """What an ended run had handed over and Mailchimp hasn't begun would otherwise come when nothing is held."""
+    with gateways.database.transaction() as tx:
+        runs = sync_runs.latest(tx, shop_id)
     client = gateways.mailchimp(shop_id)
     for run in runs:
         for flight in staging.place(run).get("flights", ()):
