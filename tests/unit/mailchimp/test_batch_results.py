@@ -109,6 +109,7 @@ def test_of_marked_operations_only_those_with_the_mark_are_ours(client: Mailchim
         gzip.compress(b"no archive at all, but long enough to be taken for one" * 20),
         b"",
     ],
+    ids=["torn", "half a row", "a page", "no archive", "empty"],  # gzip's own bytes hold the time
 )
 def test_a_torn_archive_is_no_answer(client: MailchimpClient, content: bytes) -> None:
     respx.get(URL).mock(httpx.Response(200, content=content))
