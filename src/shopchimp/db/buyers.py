@@ -36,14 +36,19 @@ def find(tx: Connection, shop_id: int, keys: Sequence[str]) -> Found:
     )
 
 
-def now_contacts(tx: Connection, shop_id: int, *, limit: int = 1000) -> list[str]:
-    """The orders that were left out because their buyers were no contacts, and whose buyers are some by now."""
+def now_contacts(tx: Connection, shop_id: int, reasons: Sequence[str], *, limit: int = 1000) -> list[str]:
+    """The orders that were left out for why their buyers were no contacts, and whose buyers are some by now.
+
+    Not those that wait to be looked at already.
+    """
     query = text(
         """
         select i.id from commerce_items i join people p on p.shop_id = i.shop_id and p.key = i.key
-        where i.shop_id = :shop and i.kind = 'order' and i.state = 'skipped' and i.reason = 'no_contact'
+        where i.shop_id = :shop and i.kind = 'order' and i.state = 'skipped' and i.reason = any(:reasons)
             and p.contact_status <> 'absent'
+            and not exists (select 1 from changes c
+                where c.shop_id = :shop and c.kind = 'commerce' and c.key = 'order:' || i.id)
         order by i.id limit :limit
         """
     )
-    return list(tx.execute(query, {"shop": shop_id, "limit": limit}).scalars())
+    return list(tx.execute(query, {"shop": shop_id, "reasons": list(reasons), "limit": limit}).scalars())

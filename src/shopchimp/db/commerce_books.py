@@ -81,7 +81,7 @@ def gap(
         f"""
         select i.id from commerce_items i where i.shop_id = :shop and i.kind = :kind and i.seen_at < :until
             and (cast(:since as timestamptz) is null or i.occurred_at >= :since)
-            and i.id <> all (cast(:ids as text[]))
+            and not exists (select 1 from unnest(cast(:ids as text[])) as t (id) where t.id = i.id)
             and not exists (select 1 from ({_KEYS}) k where k.kind = :kind and k.id = i.id)
         order by i.id
         """
@@ -93,11 +93,14 @@ def gap(
 
 
 def by_reason(tx: Connection, shop_id: int, kind: str, reason: str, *, limit: int) -> list[str]:
-    """The objects of a kind that were skipped for a reason."""
+    """The objects of a kind that were skipped for a reason, and don't wait to be looked at already."""
     query = text(
         """
-        select id from commerce_items where shop_id = :shop and kind = :kind and state = 'skipped' and reason = :reason
-        order by id limit :limit
+        select i.id from commerce_items i
+        where i.shop_id = :shop and i.kind = :kind and i.state = 'skipped' and i.reason = :reason
+            and not exists (select 1 from changes c
+                where c.shop_id = :shop and c.kind = 'commerce' and c.key = i.kind || ':' || i.id)
+        order by i.id limit :limit
         """
     )
     return list(tx.execute(query, {"shop": shop_id, "kind": kind, "reason": reason, "limit": limit}).scalars())

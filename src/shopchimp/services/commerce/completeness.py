@@ -21,6 +21,7 @@ from shopchimp.db.commerce_books import Gap
 from shopchimp.db.commerce_items import Sum
 from shopchimp.db.session import Database
 from shopchimp.domain.commerce.results import Kind
+from shopchimp.domain.outcomes import Reason
 from shopchimp.services import settings
 from shopchimp.services.gateways import Gateways
 from shopchimp.shopify import commerce
@@ -175,8 +176,8 @@ def _tell(tx: Connection, shop_id: int, chore: Chore, found: _Check, now: dateti
 
 def reconsider(tx: Connection, shop_id: int) -> None:
     """Look again at the orders of those who were no contacts and are some now, or needn't be any more."""
-    if not settings.get(tx, shop_id).sync_non_subscribed:
-        orders = buyers.now_contacts(tx, shop_id)
-    else:
-        orders = commerce_books.by_reason(tx, shop_id, Kind.ORDER.value, NO_CONTACT, limit=AT_ONCE)
+    orders = buyers.now_contacts(tx, shop_id, [NO_CONTACT, *Reason])
+    if settings.get(tx, shop_id).sync_non_subscribed:
+        for reason in (NO_CONTACT, Reason.NON_SUBSCRIBED_OFF):
+            orders += commerce_books.by_reason(tx, shop_id, Kind.ORDER.value, reason, limit=AT_ONCE)
     changes.mark(tx, shop_id, [Mark(f"order:{each}", "audit") for each in orders])

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shopchimp.db import buyers, changes, commerce_items
+from shopchimp.db import buyers, changes, commerce_items, people
 from shopchimp.db.changes import Mark
 from shopchimp.db.commerce_items import Item, State
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.commerce.results import Kind, Step, Write
 from shopchimp.domain.errors import Rejected, StoreGone
+from shopchimp.domain.outcomes import Reason
 from shopchimp.services.commerce.drafts import draft_product
 from shopchimp.services.commerce.looks import ABOUT_THE_BUYER, Look, Slice, item_of
 from shopchimp.services.commerce.slices import GUEST, kept_as
@@ -135,9 +136,11 @@ def ask_for_contacts(looks: Sequence[Look], found: buyers.Found, slice_: Slice) 
     """The contact goes first, so that it comes with all the first sync and live sync give it: consent, fields, tag.
 
     A buyer whose contact is still to come is waited for a few seconds; Mailchimp would make them a contact without
-    consent, which the lane of the contacts would have to mend. Who is to be no contact is skipped.
+    consent, which the lane of the contacts would have to mend. Who is to be no contact is skipped; nor does an order
+    bring back whom a rule of consent keeps away (M4).
     """
     marks = []
+    away = _kept_away([look for look in looks if not look.known], found, slice_)
     for look in looks:
         draft = look.drafted()
         if draft.key is None or draft.key in found.contacts:
@@ -147,11 +150,27 @@ def ask_for_contacts(looks: Sequence[Look], found: buyers.Found, slice_: Slice) 
             look.later = SOON
             if unheard:
                 marks.append(Mark(draft.key, "order", customer_id=draft.customer_id, event_at=look.change.event_at))
+        elif (reason := away.get(draft.key)) is not None and not look.known:
+            look.skip(reason)
         elif slice_.only_contacts and not look.known:
             look.skip(NO_CONTACT)
     if marks:
         with slice_.gateways.database.transaction() as tx:
             changes.mark(tx, slice_.shop_id, marks)
+
+
+def _kept_away(looks: Sequence[Look], found: buyers.Found, slice_: Slice) -> dict[str, str]:
+    """Who was looked at and left out, and why; not who was it for the settings alone, which are asked by themselves."""
+    keys = {str(look.drafted().key) for look in looks} & found.people - found.contacts - found.coming
+    if not keys:
+        return {}
+    with slice_.gateways.database.transaction() as tx:
+        known = people.standings(tx, slice_.shop_id, sorted(keys))
+    return {
+        key: person.reason
+        for key, person in known.items()
+        if person.result == "skipped" and person.reason and person.reason != Reason.NON_SUBSCRIBED_OFF
+    }
 
 
 def _bring_buyers(wanted: Sequence[_Needs], bought: Mapping[str, Item], slice_: Slice) -> None:
