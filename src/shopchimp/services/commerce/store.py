@@ -6,6 +6,7 @@ whenever no run needs it, however that run ended.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -33,6 +34,7 @@ LOOK_AGAIN = 30.0  # seconds
 LAST_WRITES = timedelta(minutes=3)  # after which the calls of a worker that died are over at Mailchimp, too
 DAY = 86_400.0
 PLATFORM_NAME = "Shopify"
+LONGEST_ID = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,15 @@ def storefront(shop: ShopRow) -> Storefront:
 
 
 def id_of(domain: str, audience_id: str) -> str:
-    """The store's id: one for each shop and audience, for ever (a store can't move to another audience)."""
-    return f"{domain.partition('.')[0]}-{audience_id}"[:50]
+    """The store's id: one for each shop and audience, for ever (a store can't move to another audience).
+
+    The handle of a shop may be too long for Mailchimp's fifty characters: what is cut off makes no two shops, nor two
+    audiences, the same.
+    """
+    handle, room = domain.partition(".")[0], LONGEST_ID - len(audience_id) - 1
+    if len(handle) > room:
+        handle = f"{handle[: room - 9]}-{hashlib.blake2b(handle.encode(), digest_size=4).hexdigest()}"
+    return f"{handle}-{audience_id}"
 
 
 def ensure(gateways: Gateways, shop_id: int) -> Store:
