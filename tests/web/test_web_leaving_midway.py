@@ -12,6 +12,7 @@ import web_house as house
 from sqlalchemy import text
 
 from shopchimp.db import sync_runs
+from shopchimp.services import privacy
 from shopchimp.services.commerce import leaving
 
 STORE, BATCH = "/3.0/ecommerce/stores/demo-store-aud1", "/3.0/batches/b1"
@@ -74,3 +75,26 @@ def test_a_worker_that_died_keeps_nobody_from_leaving(embedded, held, monkeypatc
     monkeypatch.setattr(leaving, "PATIENCE", 0.5)
     assert embedded().post("/settings/disconnect", data={"confirm_name": "Newsletter"}).status_code == 200
     assert [orjson.loads(body) for body in asked("PATCH", STORE)] == [{"is_syncing": False}]
+
+
+def test_an_uninstall_while_mailchimp_is_away_lets_the_automations_go_later(embedded_runtime, database, shop):
+    """S89: nobody comes by any more once the app is gone, so the look whether it is gone goes on until then."""
+    with database.transaction() as tx:
+        tx.execute(text("update connections set store_id = 'demo-store-aud1', store_syncing = true"))
+        tx.execute(text("update shops set uninstalled_at = now()"))
+    house.add_privacy(embedded_runtime, shop, "app/uninstalled", {})
+    house.ANSWERS[("PATCH", STORE)] = (503, {})
+    privacy.work(embedded_runtime.gateways)
+    assert waiting(database) == 1
+    house.ANSWERS[("PATCH", STORE)] = (200, {"id": "demo-store-aud1", "is_syncing": False})
+    with database.transaction() as tx:
+        tx.execute(text("update privacy_requests set due_at = now()"))
+    privacy.work(embedded_runtime.gateways)
+    assert waiting(database) == 0
+    with database.transaction() as tx:
+        assert tx.execute(text("select store_syncing from connections")).scalar_one() is False
+
+
+def waiting(database) -> int:
+    with database.transaction() as tx:
+        return int(tx.execute(text("select count(*) from privacy_requests where done_at is null")).scalar_one())

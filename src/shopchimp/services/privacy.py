@@ -23,7 +23,7 @@ from shopchimp.db.privacy import Request, Subject, body_context
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Unauthorized, Unavailable
 from shopchimp.services import erasure, installation, settings
-from shopchimp.services.commerce import forgetting
+from shopchimp.services.commerce import forgetting, leaving
 from shopchimp.services.gateways import Gateways
 from shopchimp.shopify import documents
 
@@ -299,6 +299,8 @@ def _uninstalled(gateways: Gateways, request: Request) -> None:
     with gateways.database.transaction() as tx:
         shop = shops.get(tx, request.shop_id) if request.shop_id is not None else None
     if shop is None or shop.uninstalled_at is not None:
+        if shop is not None:
+            _let_go(gateways, request, shop.id)
         _done(gateways, request, {"uninstalled": True})
         return
     try:
@@ -309,9 +311,21 @@ def _uninstalled(gateways: Gateways, request: Request) -> None:
         installed = False
     if not installed:
         installation.uninstalled(gateways, shop.id)
+        _let_go(gateways, request, shop.id)
     with gateways.database.transaction() as tx:
         privacy.reopen(tx, shop.id)
         privacy.done(tx, request.id, {"uninstalled": not installed})
+
+
+def _let_go(gateways: Gateways, request: Request, shop_id: int) -> None:
+    """Automations that are still held, as Mailchimp was away, are let go by a later try: no chore comes by any more."""
+    try:
+        leaving.leave(gateways, shop_id, delete=False)
+    except (Unavailable, RateLimited):
+        if gateways.clock() < request.received_at + REINSTALL:
+            raise
+    except PlatformError as error:
+        log.warning("store_not_left", code=error.code)
 
 
 def _answers(gateways: Gateways, shop_id: int) -> bool:
