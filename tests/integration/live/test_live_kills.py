@@ -63,7 +63,9 @@ def taken_over(shop: Ground) -> None:
             tx.execute(text("update changes set due_at = now(), settles_at = least(settles_at, now())"))
             tx.execute(text("update slots set until = '-infinity', closed_until = '-infinity'"))
             tx.execute(text("update lanes set open_until = null"))
-            left = tx.execute(text("select count(*) from changes where state = 'waiting'")).scalar_one()
+            left = tx.execute(
+                text("select count(*) from changes where kind = 'person' and state = 'waiting'")
+            ).scalar_one()
         if not left:
             return
         lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work})
