@@ -73,6 +73,8 @@ def traffic(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFa
     file = tmp_path_factory.mktemp("commerce") / "calls.jsonl"
     with stage(new_database(), *STORE, "--record", str(file)) as played:
         played.first_sync()
+        # Shopify's times have no fractions: what is placed in the second live sync began in is no news
+        played.rows("update connections set commerce_since = commerce_since - interval '1 minute' returning 1")
         a_day(played)
         assert played.rows("select key, state, cause, detail from changes where state <> 'waiting'") == []
     with file.open() as lines:

@@ -42,8 +42,8 @@ def first_sync(played: Stage) -> None:
 
 
 def marked(played: Stage) -> dict[str, dict[str, Any]]:
-    """Who waits to be looked at, by key."""
-    query = "select * from changes where shop_id = :shop order by key"
+    """The people who wait to be looked at, by key."""
+    query = "select * from changes where shop_id = :shop and kind = 'person' order by key"
     return {row["key"]: row for row in played.rows(query, shop=played.shop_id)}
 
 

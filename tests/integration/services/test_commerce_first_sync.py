@@ -290,8 +290,10 @@ def test_what_an_ended_run_had_handed_over_is_stopped_before(shop: Stage, monkey
     small_slices(monkeypatch)
     shop.sandbox.control("edit", platform="mailchimp", settings={"batch_rate": 0.5})
     run_id = started(shop)
-    for _ in range(4):
+    for _ in range(20):
         drain(shop.runtime, stop=shop.stop, at_most=1)
+        if shop.run(run_id).cursor["commerce"].get("flights"):
+            break
         shop.hurry(run_id)
     assert shop.run(run_id).cursor["commerce"]["flights"]
     sync_runs.cancel(shop.database, shop.shop_id, run_id)
