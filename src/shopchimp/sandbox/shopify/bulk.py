@@ -17,7 +17,7 @@ from shopchimp.sandbox.shopify.store import number_of
 AT_ONCE: Final = 5
 WORKING_SECONDS: Final = 0.2
 MEASURED_AT_ONCE: Final = 5000
-LINES_A_PIECE: Final = 500
+LINES_A_PIECE: Final = 100  # others are answered between two pieces
 DONE: Final = frozenset({"COMPLETED", "CANCELED", "FAILED", "EXPIRED"})
 
 
