@@ -26,6 +26,8 @@ from shopchimp.local.merchant import Merchant
 from stage import Row, Sandbox, stage, wait_for
 
 PEOPLE, SEED = 4000, 7
+# contacts and consent alone: what follows them is the business of test_first_sync_commerce_survives.py
+SHOP_OF = ["--people", str(PEOPLE), "--seed", str(SEED), "--scopes", "read_customers,write_customers"]
 KILLS, FLUSHES, CRASHES = 10, 2, 1
 SETTINGS = {
     "SHOPCHIMP_LEASE_SECONDS": "2",
@@ -115,10 +117,7 @@ def remembered(sandbox: Sandbox, started_at: datetime | None, people: Row, plan:
 
 @contextmanager
 def scene(folder: Path) -> Iterator[Scene]:
-    plan = Plan(
-        folder, sandbox=["--people", str(PEOPLE), "--seed", str(SEED)], settings=SETTINGS, durable=False, beat=False
-    )
-    with House(plan) as house:
+    with House(Plan(folder, sandbox=SHOP_OF, settings=SETTINGS, durable=False, beat=False)) as house:
         given = Scene(house)
         try:
             given.merchant.connect()
@@ -131,7 +130,7 @@ def scene(folder: Path) -> Iterator[Scene]:
 
 @pytest.fixture(scope="module")
 def undisturbed(new_database: Callable[[], str]) -> Synced:
-    with stage(new_database(), "--people", str(PEOPLE), "--seed", str(SEED)) as played:
+    with stage(new_database(), *SHOP_OF) as played:
         run_id = played.preview()
         played.start(run_id)
         run = played.until(run_id, "done")

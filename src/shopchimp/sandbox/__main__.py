@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _platforms(given: argparse.Namespace, next_number: Callable[[], int]) -> tuple[ShopifySandbox, MailchimpSandbox]:
-    scopes = (*SCOPES.split(","), *(["read_all_orders"] if given.read_all_orders else []))
+    scopes = (*given.scopes.split(","), *(["read_all_orders"] if given.read_all_orders else []))
     app = AppIdentity(given.api_key, given.api_secret, given.app_url, scopes=scopes)
     shopify = ShopifySandbox(
         app=app,
@@ -126,6 +126,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--checkouts", type=int, default=0, help="left behind within the last month")
     parser.add_argument("--discounts", type=int, default=0, help="code discounts of the four types")
     parser.add_argument("--codes", type=int, default=1, help="how many codes each discount has")
+    parser.add_argument("--scopes", default=SCOPES, help="what the shop grants, by comma")
     parser.add_argument("--read-all-orders", action="store_true", help="the shop grants the optional scope too")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shop", action="append", help=f"may be given several times; default {DEMO_SHOP}")
