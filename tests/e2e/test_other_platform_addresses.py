@@ -94,7 +94,7 @@ def test_the_processes_of_production_sync_with_a_simulator_elsewhere(database_ur
         assert people["read"] == 250 == people["synced"] + sum(people["skipped"].values())
         called = given.calls()
         assert called["mailchimp"]["POST /lists/{list_id}"] > 0
-        assert called["shopify"]["BulkOperationRunQuery"] == 1
+        assert called["shopify"]["BulkOperationRunQuery"] == 3  # customers, products, orders
 
 
 def test_the_stub_of_the_test_above_works(tmp_path: Path) -> None:

@@ -349,7 +349,8 @@ LINES = {
 def test_every_kind_of_line_reads_as_words(client, database, live, shop, kind):
     """S27, S37: each kind can be filtered, by page and by API, and reads as words."""
     detail, said = LINES[kind]
-    line = house.add_live_line(database, shop, live["person"], kind=kind, detail=detail, rule=None)
+    direction = "to_shopify" if kind == "customer" else "to_mailchimp"
+    line = house.add_live_line(database, shop, live["person"], kind=kind, direction=direction, detail=detail, rule=None)
     assert said in client.get(f"/activity?kind={kind}").text
     assert said in client.get(f"/activity/{line}").text
     assert [each["id"] for each in client.get(f"/api/v1/activity?kind={kind}").json()["activities"]] == [line]
