@@ -56,6 +56,7 @@ class Writing:
     flying: deque[tuple[Flight, Future[None]]] = field(default_factory=deque)
     exhausted: bool = False
     halted: bool = False
+    begun: bool = False
     landed_at: float = 0.0
     mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,7 +106,8 @@ class Writing:
             self._send_off(pool, flight)
 
     def _fill(self, pool: ThreadPoolExecutor) -> None:
-        while not self.exhausted and not self._over() and time.monotonic() < self.until:
+        # a slice at least, or a claim whose time is up when it comes here would get nowhere for ever
+        while not self.exhausted and not self._over() and (not self.begun or time.monotonic() < self.until):
             road = self.paces.road(single=self.phase is Phase.CARTS)
             at_most = IN_FLIGHT[road] if self.paces.settled or self.phase is Phase.CARTS else 1
             if len(self.flying) >= at_most:
@@ -125,6 +127,7 @@ class Writing:
         return min(wanted, PRODUCTS_AT_ONCE) if self.phase is Phase.PRODUCTS else wanted
 
     def _send_off(self, pool: ThreadPoolExecutor, flight: Flight) -> None:
+        self.begun = True
         self.flying.append((flight, pool.submit(flight.fly, self.doors)))
 
     def _batched(self, made: Slice) -> Batched:
