@@ -192,9 +192,14 @@ def test_both_platforms_end_as_after_an_undisturbed_sync(
     undisturbed: Synced, disturbed: tuple[Synced, Nemeses]
 ) -> None:
     storm, _ = disturbed
-    assert storm.contacts == undisturbed.contacts
+    # tags are filled in by a backfill of live sync's, which may have begun by now
+    assert without_tags(storm.contacts) == without_tags(undisturbed.contacts)
     assert with_decision_times(storm) == with_decision_times(undisturbed)
     assert len(storm.contacts) > PEOPLE * 0.9
+
+
+def without_tags(contacts: dict[str, Row]) -> dict[str, Row]:
+    return {key: {name: value for name, value in each.items() if name != "tags"} for key, each in contacts.items()}
 
 
 def with_decision_times(synced: Synced) -> dict[str, Row]:
