@@ -95,6 +95,7 @@ _NAMES = {
     "sms": "SMS",
     "breaker": "circuit breaker",
     "promo_hours": "hours between promo code syncs",
+    "customer_events": "Customer Event Syncing",
 }
 _EVENTS = {
     "started": "started",

@@ -62,7 +62,8 @@ class ShopSettings:
     """`conflict_policy` None means the merchant hasn't been asked yet (decision D1); `tag` empty means no tag.
 
     `create_customers_since` is when that was switched on: only contacts newer than it become customers (S62).
-    `field_map` knows its two-way fields, those of `two_way` that are mapped.
+    `field_map` knows its two-way fields, those of `two_way` that are mapped. `customer_events` governs both halves of
+    Customer Event Syncing, what visitors do in the store and what contacts do with mails and texts (S39, S40).
     """
 
     conflict_policy: str | None = None
@@ -79,6 +80,7 @@ class ShopSettings:
     sms: SmsSettings = SmsSettings()
     breaker: BreakerSettings = _BREAKER
     promo_hours: int = 3
+    customer_events: bool = True
 
     @property
     def tag_rules(self) -> TagRules:
@@ -138,6 +140,7 @@ def parse(stored: Mapping[str, Any]) -> ShopSettings:
         "sms": _sms,
         "breaker": _breaker,
         "promo_hours": _promo_hours,
+        "customer_events": _boolean,
     }
     for name, check in checks.items():
         if name in stored:

@@ -135,6 +135,7 @@ class Settings(Answer):
     sms: Annotated[SmsSettings, Field(description="Changed by its own operations")]
     breaker: BreakerSettings
     promo_hours: Annotated[int, Field(description="Hours from one sync of the promo codes to the next")]
+    customer_events: Annotated[bool, Field(description="Customer Event Syncing, both directions")]
 
 
 class ChangeSettings(Asked):
@@ -150,6 +151,9 @@ class ChangeSettings(Asked):
     erase_contacts: bool = False
     breaker: BreakerSettings = BreakerSettings()
     promo_hours: Annotated[int, Field(ge=1, le=24)] = 3
+    customer_events: Annotated[
+        bool, Field(description="Off takes effect at once: what waits is dropped, and what was sent stays")
+    ] = True
 
 
 class Trouble(Answer):
