@@ -6,7 +6,6 @@ simultaneous connections and announces itself as 429, or as a bare 403 from the 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import threading
 from collections import Counter
@@ -25,6 +24,7 @@ from shopchimp.domain.errors import (
     Unauthorized,
     Unavailable,
 )
+from shopchimp.domain.hosts import may_fetch
 
 PLATFORM = "mailchimp"
 QUICK = httpx.Timeout(20.0, connect=5.0)
@@ -168,18 +168,9 @@ def _checked(url: str, allowed_hosts: frozenset[str]) -> httpx.URL:
         target = httpx.URL(url)
     except httpx.InvalidURL:
         raise Rejected(PLATFORM, "mc_unknown_host", "an address of results that is none") from None
-    known = target.host in allowed_hosts and not target.userinfo
-    if not known or (target.scheme != "https" and not _is_here(target.host)):
+    if not may_fetch(target.scheme, target.host, target.userinfo, allowed_hosts):
         raise Rejected(PLATFORM, "mc_unknown_host", "an address of results on a host that is not on the list")
     return target
-
-
-def _is_here(host: str) -> bool:
-    """Whether a host is this machine: there a simulator may speak plain HTTP."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _read(answer: httpx.Response, method: str, route: str) -> dict[str, Any]:

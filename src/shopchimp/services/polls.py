@@ -11,11 +11,12 @@ changed everybody in the audience, nobody is marked. The deleted are in no list:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -60,6 +61,17 @@ class Place:
     moved: bool = False
     limit: datetime = LAST  # later times are not believed
 
+    @classmethod
+    def stored(cls, kept: Mapping[str, Any] | None, began: datetime, *, limit: datetime) -> Place:
+        """The place as `to_json` stored it; where none was yet, the time `began`, which is ours."""
+        if not kept:
+            return cls(began, rough=True, limit=limit)
+        return cls(datetime.fromisoformat(kept["newest"]), bool(kept["rough"]), bool(kept["quiet"]), limit=limit)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a chore's cursor keeps it."""
+        return {"newest": self.newest.isoformat(), "rough": self.rough, "quiet": self.quiet}
+
     @property
     def since(self) -> datetime:
         """From when to read."""
@@ -102,13 +114,8 @@ class Poll:
     def place(self, name: str) -> Place:
         """The place in one of the side's lists; where there is none yet, the time the first sync began to read."""
         kept = (self.chore.cursor.get("places") or {}).get(name)
-        limit = self.gateways.clock() + IMPOSSIBLE
-        if kept is None:
-            place = Place(self.started, rough=True, limit=limit)
-        else:
-            place = Place(datetime.fromisoformat(kept["newest"]), bool(kept["rough"]), bool(kept["quiet"]), limit=limit)
-        self.places[name] = place
-        return place
+        self.places[name] = Place.stored(kept, self.started, limit=self.gateways.clock() + IMPOSSIBLE)
+        return self.places[name]
 
     def keep(self, tx: Connection, marks: Sequence[Mark]) -> None:
         """Mark people and store the place behind them: neither without the other."""
@@ -117,7 +124,7 @@ class Poll:
             self.chore.cursor["marked_at"] = self.gateways.clock().isoformat()
         kept = self.chore.cursor.setdefault("places", {})
         for name, place in self.places.items():
-            kept[name] = {"newest": place.newest.isoformat(), "rough": place.rough, "quiet": place.quiet}
+            kept[name] = place.to_json()
         if not chores.save(tx, self.chore):
             raise LeaseLost
 

@@ -377,9 +377,9 @@ def _finish(gateways: Gateways, run: Run, token: UUID) -> None:
     with gateways.database.transaction() as tx:
         sync_runs.fence_write(tx, run.id, token)
     store.set_syncing(gateways, run.shop_id, on=False)
-    _next_phase(gateways.database, run, token, "done")
     people = run.counts["result"]["people"]
     with gateways.database.transaction() as tx:
+        _enter(tx, run, token, "done")
         now = datetime.now(UTC)
         sync_runs.save(tx, run.id, token, state=RunState.DONE.value, counts=run.counts, finished_at=now)
         detail = {"done": True, **people, "commerce": run.counts.get("commerce") or {}}

@@ -6,7 +6,6 @@ would have cost and how fast the bucket refills (https://shopify.dev/docs/api/us
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import httpx
 import orjson
 
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
+from shopchimp.domain.hosts import may_fetch
 from shopchimp.shopify import API_VERSION
 
 PLATFORM = "shopify"
@@ -94,18 +94,9 @@ def _checked(url: str, allowed_hosts: frozenset[str]) -> httpx.URL:
         target = httpx.URL(url)
     except httpx.InvalidURL:
         raise Rejected(PLATFORM, "sh_unknown_host", "a result address that is none") from None
-    known = target.host in allowed_hosts and not target.userinfo
-    if not known or (target.scheme != "https" and not _is_here(target.host)):
+    if not may_fetch(target.scheme, target.host, target.userinfo, allowed_hosts):
         raise Rejected(PLATFORM, "sh_unknown_host", "a result address on a host that is not on the list")
     return target
-
-
-def _is_here(host: str) -> bool:
-    """Whether a host is this machine: there a simulator may speak plain HTTP."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _read(answer: httpx.Response) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from shopchimp.db.session import Database
 from shopchimp.domain.commerce.results import Kind
 from shopchimp.domain.outcomes import Reason
 from shopchimp.services import settings
+from shopchimp.services.commerce.drafts import NO_CONTACT
 from shopchimp.services.gateways import Gateways
 from shopchimp.shopify import commerce
 from shopchimp.shopify.client import ShopifyClient
@@ -36,7 +37,6 @@ SETTLES = timedelta(minutes=10)  # word of a change may be on its way for so lon
 VISIBLE = timedelta(days=59)  # older orders can't be seen without read_all_orders
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 AT_ONCE = 5000
-NO_CONTACT = "no_contact"
 
 _READ: Mapping[Kind, tuple[str, Callable[[ShopifyClient, datetime, str | None], Page]]] = {
     Kind.PRODUCT: ("products", commerce.products_changed),

@@ -29,6 +29,8 @@ ABOUT_THE_BUYER = frozenset(
     {"mc_forgotten", "mc_email_refused", "mc_compliance_state", "mc_too_many_signups", "mc_not_in_audience"}
 )
 
+NO_CONTACT = "no_contact"  # the buyer is none in the audience, and the shop's settings make none of them
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:

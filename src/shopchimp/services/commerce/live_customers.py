@@ -16,7 +16,7 @@ from shopchimp.domain.commerce.store import Node
 from shopchimp.domain.errors import Rejected
 from shopchimp.mailchimp import ecommerce
 from shopchimp.services.commerce import needs
-from shopchimp.services.commerce.drafts import customer_node, draft_customer
+from shopchimp.services.commerce.drafts import NO_CONTACT, customer_node, draft_customer
 from shopchimp.services.commerce.looks import (
     ABOUT_THE_BUYER,
     Look,
@@ -75,7 +75,7 @@ def _after_their_contacts(looks: Sequence[Look], slice_: Slice) -> None:
         person, waits = standings.get(key), key in found.coming and one.change.attempts <= needs.PATIENCE
         if person is not None and person.contact_status == "absent" and not waits:
             state = State.FAILED if person.result == "failed" else State.SKIPPED
-            _leave_out(one, state, person.reason or needs.NO_CONTACT)
+            _leave_out(one, state, person.reason or NO_CONTACT)
     needs.ask_for_contacts([one for one in looks if one.open], found, slice_)
 
 

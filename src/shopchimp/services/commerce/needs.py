@@ -15,14 +15,13 @@ from shopchimp.domain.addresses import normalise
 from shopchimp.domain.commerce.results import Kind, Step, Write
 from shopchimp.domain.errors import Rejected, StoreGone
 from shopchimp.domain.outcomes import Reason
-from shopchimp.services.commerce.drafts import draft_product
+from shopchimp.services.commerce.drafts import NO_CONTACT, draft_product
 from shopchimp.services.commerce.looks import ABOUT_THE_BUYER, Look, Slice, item_of
 from shopchimp.services.commerce.slices import GUEST, kept_as
 from shopchimp.shopify import commerce
 
 PATIENCE = 5  # looks that wait for the contact before the buyer is written all the same
 SOON = 1.5  # seconds until the next of them
-NO_CONTACT = "no_contact"
 _NOT_THERE = frozenset({"mc_product_missing", "mc_customer_missing", "mc_not_in_audience"})
 
 

@@ -43,12 +43,7 @@ class _Poll:
     def keep(self, tx: Connection, marks: Sequence[Mark]) -> None:
         """Mark them and store the place behind them: neither without the other."""
         changes.mark(tx, self.shop_id, marks)
-        place = self.place
-        self.chore.cursor["place"] = {
-            "newest": place.newest.isoformat(),
-            "rough": place.rough,
-            "quiet": place.quiet,
-        }
+        self.chore.cursor["place"] = self.place.to_json()
         if not chores.save(tx, self.chore):
             raise LeaseLost
 
@@ -84,17 +79,10 @@ def _polled(gateways: Gateways, shop_id: int, chore: Chore, kind: str, do: Calla
         if kind not in commerce.readable(shop.scopes):
             return NOT_GRANTED
         began = poll_reads.began_reading(tx, shop_id, connection.audience_id) or connection.commerce_since
-    place = _place(chore, began, limit=gateways.clock() + IMPOSSIBLE)
+    place = Place.stored(chore.cursor.get("place"), began, limit=gateways.clock() + IMPOSSIBLE)
     with suppress(LeaseLost):
         do(_Poll(gateways, shop_id, chore, gateways.shopify(shop_id), place))
     return PERIOD
-
-
-def _place(chore: Chore, began: datetime, *, limit: datetime) -> Place:
-    kept = chore.cursor.get("place")
-    if kept is None:
-        return Place(began, rough=True, limit=limit)
-    return Place(datetime.fromisoformat(kept["newest"]), bool(kept["rough"]), bool(kept["quiet"]), limit=limit)
 
 
 def _poll(poll: _Poll, kind: Kind, read: Callable[[ShopifyClient, datetime, str | None], Page]) -> None:

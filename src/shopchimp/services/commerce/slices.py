@@ -23,13 +23,12 @@ from shopchimp.domain.commerce.results import CommerceReason, Kind, Skip, Step, 
 from shopchimp.domain.commerce.spelling import short_id
 from shopchimp.domain.commerce.store import Node
 from shopchimp.domain.errors import PlatformError
-from shopchimp.services.commerce.drafts import ABOUT_THE_BUYER, Draft
+from shopchimp.services.commerce.drafts import ABOUT_THE_BUYER, NO_CONTACT, Draft
 from shopchimp.services.commerce.sources import Place, Source, Taken
 
 log = structlog.get_logger()
 
 STAND_IN, GUEST = "stand_in", "guest"  # kinds of items that no sum counts
-NO_CONTACT = "no_contact"
 RECENT_DAYS = 60  # a checkout whose order is older than that is not told of any more
 
 Answers = Mapping[str, PlatformError | None]
