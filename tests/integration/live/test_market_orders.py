@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from market_ground import Market, market, number, shopper
@@ -107,6 +109,20 @@ def test_a_cancelled_order_tells_that_once(fair: Market) -> None:
     assert there["financial_status"] == "cancelled"
     assert there["lines"]
     assert fair.mails(made["email"]) == [CONFIRMED, INVOICE, "order_cancelled"]
+
+
+def test_an_order_of_the_very_second_in_which_the_lane_opens_is_told(fair: Market) -> None:
+    """S76. Shopify's times have seconds only. Planted: compared as it stands, its buyer is told nothing, ever."""
+    second = int(time.time()) - 5
+    since = datetime.fromtimestamp(second + 0.4, UTC)
+    fair.do("update connections set commerce_since = :at where shop_id = :shop", at=since)
+    made, before = fair.order(created_at=second), fair.order(created_at=second - 1)
+    try:
+        fair.live()
+    finally:
+        fair.do("update connections set commerce_since = now() - interval '1 minute' where shop_id = :shop")
+    assert fair.mails(made["email"]) == [CONFIRMED, INVOICE]
+    assert fair.mails(before["email"]) == []
 
 
 def test_an_order_that_was_over_before_we_saw_it_tells_only_its_end(fair: Market) -> None:
