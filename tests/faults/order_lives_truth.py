@@ -75,6 +75,7 @@ class Ending:
     products: dict[str, Row]
     there: dict[str, dict[str, Row]]  # kind -> id -> what Mailchimp has
     contacts: dict[str, Row]
+    unreachable: frozenset[str]  # customers whose address Shopify calls invalid and who are no contacts
     writes: list[Row]
     storefront: Storefront
 
@@ -92,7 +93,7 @@ def read_ending(
 
     Of a checkout that is no customer's the API hides the address: only webhooks tell it.
     """
-    nodes = {name: _all_nodes(execute, name) for name in DOCUMENTS}
+    nodes, shopify = {name: _all_nodes(execute, name) for name in DOCUMENTS}, list(shopify)
     addresses = {row["token"]: row["email"] for row in shopify if row.get("kind") == "checkout"}
     for node in nodes["LivesCheckouts"]:
         node["email"] = addresses.get(_token(node))
@@ -103,12 +104,14 @@ def read_ending(
             there[row["kind"]][row["key"]] = row
         elif row["audience"] == audience:
             contacts[row["email"].lower()] = row
+    invalid = [row for row in shopify if row.get("marketingState") == "INVALID"]
     return Ending(
         orders={_number(each["id"]): each for each in nodes["LivesOrders"]},
         checkouts={_token(each): each for each in nodes["LivesCheckouts"]},
         products={_number(each["id"]): each for each in nodes["LivesProducts"]},
         there=there,
         contacts=contacts,
+        unreachable=frozenset(row["id"] for row in invalid if (row["email"] or "").lower() not in contacts),
         writes=writes,
         storefront=storefront,
     )
@@ -168,7 +171,11 @@ class Judge:
         there = self.end.there["order"]
         for number, node in self.end.orders.items():
             write = order_write(node, self.end.storefront)
-            if isinstance(write, Skip):
+            if self._is_unreachable(node):
+                self.counts["orders of the unreachable"] += 1
+                if number in there:
+                    self._say("an order of somebody unreachable is there", number)
+            elif isinstance(write, Skip):
                 self.counts["orders that don't belong there"] += 1
                 erased = write.reason is CommerceReason.NO_EMAIL and self._was_somebodys(number)
                 if number in there and not erased:  # what Mailchimp has of an erased buyer is the eraser's to remove
@@ -180,6 +187,10 @@ class Judge:
                 self._same("an order is not as in Shopify", number, there[number], write.body, node)
         for number in there.keys() - self.end.orders.keys():
             self._say("an order that was deleted is still there", number)
+
+    def _is_unreachable(self, node: Row) -> bool:
+        """Who is left out as a contact is left out as a buyer: Mailchimp would make them a contact."""
+        return bool(node["customer"]) and node["customer"]["id"] in self.end.unreachable
 
     def _was_somebodys(self, number: str) -> bool:
         book = self.town.orders.get(number)
@@ -238,7 +249,11 @@ class Judge:
                 self._say("a cart that nobody knows", token)
         for token, node in self.end.checkouts.items():
             write = cart_write(node, self.end.storefront, ordered=token in ordered)
-            if isinstance(write, Skip):
+            if self._is_unreachable(node):
+                self.counts["carts of the unreachable"] += 1
+                if token in there:
+                    self._say("a cart of somebody unreachable is there", token)
+            elif isinstance(write, Skip):
                 self.counts["checkouts that are no cart"] += 1
                 if token in there and token not in ordered:
                     self._say("a cart that doesn't belong into Mailchimp is there", token, write.reason)
