@@ -1,7 +1,7 @@
 """Changes: what to look at again, one row each, worked on under a lease whose token and version fence the end.
 
-What is written here about people holds for orders, products and checkouts as well: their keys (`order:1001`) are no
-person's, so a key alone says which row is meant.
+What is written here about people holds for orders, products, checkouts and visitors as well: their keys (`order:1001`,
+`visitor:...`) are no person's, so a key alone says which row is meant.
 
 The order is claim, commit, and only then read what belongs to the keys (reliability.md 3.3): a read in the claim's
 own statement would see the time before the lock, and the delete would match the newer version.
@@ -21,9 +21,13 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 LIVE, COMMERCE, BACKFILL = "contacts", "commerce", "backfill"
-PERSON, GOODS = "person", "commerce"  # the kinds of keys
-_KINDS = "('person', 'commerce')"  # every one, named so that the primary key is of use
+EVENTS, VIEWS = "events", "views"  # of the store's visitors: something of a cart or checkout waits; only views do
+ACTIVITY = "activity"  # what contacts did with a message
+OF_CUSTOMER_EVENTS = (EVENTS, VIEWS, ACTIVITY)
+PERSON, GOODS, EVENT = "person", "commerce", "event"  # the kinds of keys
+_KINDS = "('person', 'commerce', 'event')"  # every one, named so that the primary key is of use
 OF_COMMERCE = ("order", "product", "buyer", "checkout", "cart", "discount")  # what their keys begin with
+VISITOR, ENGAGED = "visitor", "engaged"  # what the keys of customer events begin with
 SETTLING = 3  # leases until the late write of somebody whose lease ran out must have come
 MAX_CRASHES = 5  # claims that nobody told the end of
 # How many are claimed together after so many crashes: each time a smaller group, at last one alone, so that a key which
@@ -35,20 +39,27 @@ MANY_ATTEMPTS = 5  # of these there must be some before the day is counted: wait
 
 
 def kind_of(key: str) -> str:
-    """Whether a key is a person's or something of the store's."""
-    return GOODS if "@" not in key and key.partition(":")[0] in OF_COMMERCE else PERSON
+    """Whether a key is a person's, something of the store's or of customer events."""
+    what, colon, _ = key.partition(":")
+    if "@" in key or not colon:
+        return PERSON
+    return GOODS if what in OF_COMMERCE else EVENT if what in (VISITOR, ENGAGED) else PERSON
 
 
 def lane_of(key: str) -> str:
     """The lane in which a key is looked at live."""
-    return COMMERCE if kind_of(key) == GOODS else LIVE
+    kind = kind_of(key)
+    if kind == EVENT:
+        return EVENTS if key.startswith(f"{VISITOR}:") else ACTIVITY
+    return COMMERCE if kind == GOODS else LIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A person to look at, or something of the store's, which always goes into the lane of its own.
+    """A person to look at, or something of the store's or of customer events, which goes into a lane of its own.
 
-    `allowed`: the merchant let the change go past the circuit breaker.
+    A visitor goes into `events` unless the lane says `views`. `allowed`: the merchant let the change go past the
+    circuit breaker.
     """
 
     key: str
@@ -116,7 +127,8 @@ def mark(tx: Connection, shop_id: int, marks: Sequence[Mark]) -> None:
             cast(:allowed as boolean[])
         ) as m (kind, key, lane, source, customer_id, opted_out_at, event_at, allowed) order by m.key collate "C"
         on conflict (shop_id, kind, key) do update set {MARKED},
-            lane = case when 'contacts' in (c.lane, excluded.lane) then 'contacts' else excluded.lane end,
+            lane = case when 'contacts' in (c.lane, excluded.lane) then 'contacts'
+                when 'events' in (c.lane, excluded.lane) then 'events' else excluded.lane end,
             source = excluded.source,
             customer_id = coalesce(excluded.customer_id, c.customer_id),
             opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at),
@@ -156,19 +168,26 @@ def ready(tx: Connection, shop_id: int, lane: str) -> None:
 def _merge(marks: Iterable[Mark]) -> list[Mark]:
     merged: dict[str, Mark] = {}
     for each in marks:
-        mark = replace(each, lane=COMMERCE) if kind_of(each.key) == GOODS else each
+        mark = replace(each, lane=_lane_for(each))
         if (before := merged.get(mark.key)) is None:
             merged[mark.key] = mark
             continue
         merged[mark.key] = replace(
             mark,
-            lane=LIVE if LIVE in {mark.lane, before.lane} else mark.lane,
+            lane=next((lane for lane in (LIVE, EVENTS) if lane in {mark.lane, before.lane}), mark.lane),
             customer_id=before.customer_id if mark.customer_id is None else mark.customer_id,
             opted_out_at=max(filter(None, (before.opted_out_at, mark.opted_out_at)), default=None),
             event_at=min(filter(None, (before.event_at, mark.event_at)), default=None),
             allowed=before.allowed or mark.allowed,
         )
     return [merged[key] for key in sorted(merged)]
+
+
+def _lane_for(mark: Mark) -> str:
+    if kind_of(mark.key) == PERSON:
+        return mark.lane
+    own = lane_of(mark.key)
+    return VIEWS if own == EVENTS and mark.lane == VIEWS else own
 
 
 # ------------------------------------------------------------------ under a lease
@@ -357,6 +376,35 @@ def later(
     return parked
 
 
+def wait(tx: Connection, shop_id: int, token: UUID, waiting: Sequence[tuple[str, int, float, str]]) -> set[str]:
+    """All that is due is done, the rest isn't due before (key, claimed version, seconds, lane in which it waits).
+
+    No attempt is counted. Who was marked meanwhile stays in its lane and is looked at again at once. Gives back who is
+    still ours.
+    """
+    ours = _hold_rows(tx, shop_id, token, (each[0] for each in waiting))
+    mine = [each for each in waiting if each[0] in ours]
+    if mine:
+        query = text(
+            f"""
+            update changes c set token = null, attempts = 0, crashes = 0, cause = null, detail = null,
+                event_at = null,
+                lane = case when c.version <> d.version then c.lane else d.lane end,
+                due_at = case when c.version <> d.version then now() else now() + make_interval(secs => d.seconds) end
+            from unnest(cast(:keys as text[]), cast(:versions as bigint[]), cast(:seconds as float8[]),
+                cast(:lanes as text[])) as d (key, version, seconds, lane)
+            where c.shop_id = :shop and c.kind in {_KINDS} and c.key = d.key and c.token = :token
+            """
+        )
+        keys, versions, seconds, lanes = (list(column) for column in zip(*mine, strict=True))
+        values = {"shop": shop_id, "token": token, "keys": keys, "versions": versions, "seconds": seconds}
+        tx.execute(query, {**values, "lanes": lanes})
+        for lane in sorted({str(lane) for lane in lanes}):
+            ready(tx, shop_id, lane)
+    _lost(tx, shop_id, [each[0] for each in waiting if each[0] not in ours])
+    return set(ours)
+
+
 def park(tx: Connection, shop_id: int, token: UUID, refused: Sequence[tuple[str, int, str, str]]) -> set[str]:
     """Refused (key, claimed version, cause, the API's words): wait for the merchant, or for the next change.
 
@@ -491,6 +539,12 @@ def oldest_due(tx: Connection) -> float | None:
     )
     value = tx.execute(query).scalar_one()
     return None if value is None else float(value)
+
+
+def forget_lanes(tx: Connection, shop_id: int, lanes: Sequence[str]) -> int:
+    """Delete what waits in these lanes, leased or not: it is not wanted any more. Gives back how many there were."""
+    query = text("delete from changes where shop_id = :shop and lane = any(:lanes)")
+    return tx.execute(query, {"shop": shop_id, "lanes": list(lanes)}).rowcount
 
 
 def forget_all(tx: Connection, shop_id: int) -> None:

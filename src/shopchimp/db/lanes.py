@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from shopchimp.db.changes import BACKFILL, COMMERCE, LIVE, OF_CUSTOMER_EVENTS
+
 IDLE_SECONDS = 30  # after which an empty lane is no longer looked at
 FAILURES_OPEN = 10  # failures of the connection in a row that open the circuit breaker
 LONGEST_PAUSE = 900.0
@@ -36,14 +38,18 @@ STORE_GONE = "mc_store_gone"  # troubles one lane alone: the contacts need no st
 
 # A shop that may be worked for: connected, installed, live, and not in its first sync's writing of the same. While the
 # store's automations are held (by a run that is paused, say) no live order is written: its mails would be lost.
+# Customer events go on beside a run: they write neither consent nor contact.
 _PHASES = ", ".join(f"'{phase}'" for phase in COMMERCE_PHASES)
+_EVENTS = ", ".join(f"'{lane}'" for lane in OF_CUSTOMER_EVENTS)
+_LANES = ", ".join(f"('{lane}')" for lane in (LIVE, COMMERCE, BACKFILL, *OF_CUSTOMER_EVENTS))
 _MAY = f"""
     l.ready_at is not null and l.lane = any(:lanes)
     and c.state = 'connected' and c.live_since is not null and c.audience_id is not null
     and (l.lane <> 'commerce' or (c.commerce_since is not null and not c.store_syncing))
     and s.uninstalled_at is null and s.access_token is not null
-    and not exists (select 1 from sync_runs r where r.shop_id = l.shop_id and r.state = 'running'
-        and (l.lane = 'commerce' or r.phase not in ({_PHASES})))
+    and (l.lane in ({_EVENTS}) or not exists (
+        select 1 from sync_runs r where r.shop_id = l.shop_id and r.state = 'running'
+            and (l.lane = 'commerce' or r.phase not in ({_PHASES}))))
 """
 _FROM = "lanes l join connections c on c.shop_id = l.shop_id join shops s on s.id = l.shop_id"
 _DUE = """
@@ -117,6 +123,22 @@ def close_for(tx: Connection, shop_id: int, seconds: float, cause: str, *, lane:
     return any(row.fresh for row in rows)
 
 
+def rest(tx: Connection, login_id: str, lane: str, seconds: float) -> None:
+    """This lane of all shops of a Mailchimp login has used up so many seconds of its share of the calls.
+
+    What several workers used up at once adds up. No trouble: it is only paced.
+    """
+    query = text(
+        """
+        with theirs as (select l.shop_id from lanes l join connections c on c.shop_id = l.shop_id
+            where c.login_id = :login and l.lane = :lane order by l.shop_id for update of l)
+        update lanes l set open_until = greatest(l.open_until, now()) + make_interval(secs => :seconds)
+        from theirs where l.shop_id = theirs.shop_id and l.lane = :lane
+        """
+    )
+    tx.execute(query, {"login": login_id, "lane": lane, "seconds": seconds})
+
+
 def reopen(tx: Connection, shop_id: int, lane: str) -> None:
     """What troubled a lane is mended: it is served again at once."""
     query = text(
@@ -186,7 +208,7 @@ def mend(tx: Connection) -> int:
     missing = text(
         f"""
         insert into lanes (shop_id, lane)
-        select s.id, v.lane from shops s cross join (values ('contacts'), ('commerce'), ('backfill')) v (lane)
+        select s.id, v.lane from shops s cross join (values {_LANES}) v (lane)
         where not exists (select 1 from lanes l where l.shop_id = s.id and l.lane = v.lane)
             and exists ({waits.format(shop="s.id", lane="v.lane")})
         on conflict do nothing

@@ -11,6 +11,15 @@ from __future__ import annotations
 
 from shopchimp.db.models.base import Base, JsonObject
 from shopchimp.db.models.commerce import Checkout, CommerceItem, CommerceNode, PromoRun
+from shopchimp.db.models.customer_events import (
+    ActivityFact,
+    Campaign,
+    CustomerEvent,
+    Engagement,
+    EventCount,
+    Pixel,
+    Visitor,
+)
 from shopchimp.db.models.live import Breaker, Change, Chore, Delivery, Hook, Lane, Slot, SyncTime, Tally
 from shopchimp.db.models.people import Activity, Person
 from shopchimp.db.models.proofs import Audit, AuditRow, PrivacyRequest, Tombstone
@@ -19,23 +28,29 @@ from shopchimp.db.models.shops import ApiKey, Connection, OAuthState, Shop, Work
 
 __all__ = [
     "Activity",
+    "ActivityFact",
     "ApiKey",
     "Audit",
     "AuditRow",
     "Base",
     "Breaker",
+    "Campaign",
     "Change",
     "Checkout",
     "Chore",
     "CommerceItem",
     "CommerceNode",
     "Connection",
+    "CustomerEvent",
     "Delivery",
+    "Engagement",
+    "EventCount",
     "Hook",
     "JsonObject",
     "Lane",
     "OAuthState",
     "Person",
+    "Pixel",
     "PlanRow",
     "PrivacyRequest",
     "PromoRun",
@@ -49,5 +64,6 @@ __all__ = [
     "SyncTime",
     "Tally",
     "Tombstone",
+    "Visitor",
     "Worker",
 ]
