@@ -23,6 +23,13 @@ class KeepsAutomations(Protocol):
     def automations(self) -> Mapping[str, Any]: ...
 
 
+@runtime_checkable
+class KeepsEvents(Protocol):
+    """Mailchimp's half: the events of its contacts."""
+
+    def events(self) -> Iterable[Mapping[str, Any]]: ...
+
+
 class Control:
     """An ASGI application for the paths under `/_sandbox/`."""
 
@@ -35,6 +42,7 @@ class Control:
         self._streams: dict[str, Callable[[Traffic], Iterable[Mapping[str, Any]]]] = {
             "state": lambda each: each.platform.state(),
             "writes": lambda each: each.platform.writes(),
+            "events": lambda each: each.platform.events() if isinstance(each.platform, KeepsEvents) else (),
         }
         self._posts: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "calls/reset": self._reset_calls,

@@ -11,6 +11,7 @@ from mailchimp_port import Api
 from shopify_port import SHARED, shared
 
 MAILCHIMP = SHARED / "contracts/mailchimp"
+BELOW = ("/ecommerce", "/batches", "/connected-sites")
 SCRIPT = Path(__file__).parents[3] / "scripts/prune_mailchimp_schema.py"
 STORE = "/ecommerce/stores/s1"
 LINE = {"id": "l1", "product_id": "p1", "product_variant_id": "v1", "quantity": 2, "price": 18.5}
@@ -76,9 +77,9 @@ def test_every_described_call_has_a_route():
     from shopchimp.sandbox.mailchimp.commerce_routes import ROUTES
 
     described = json.loads(
-        Path(__file__).parents[3].joinpath("src/shopchimp/sandbox/mailchimp/commerce_api.json").read_text()
+        Path(__file__).parents[3].joinpath("src/shopchimp/sandbox/mailchimp/described.json").read_text()
     )
-    assert set(ROUTES) == set(described)
+    assert set(ROUTES) == {each for each in described if each.split()[1].startswith(BELOW)}
 
 
 @pytest.mark.parametrize(

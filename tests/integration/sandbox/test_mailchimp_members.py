@@ -178,17 +178,6 @@ def test_tags_come_and_go(api: Api) -> None:
     assert api.member("ana@example.com")["tags_count"] == 2
 
 
-def test_events_are_kept_for_known_contacts(api: Api) -> None:
-    made = api.add("ana@example.com")
-    path = f"{api.list}/members/{made['id']}/events"
-    event = {"name": "product_viewed", "properties": {"price": "18.50"}, "occurred_at": "2026-11-21T20:10:31+00:00"}
-    assert api("POST", path, event).status == 204
-    assert api("GET", path).json["events"] == [event]
-    assert api("POST", path, {"name": "x"}).status == 400
-    assert api("POST", path, {"name": "view", "properties": {"price": 18.5}}).status == 400
-    assert api("POST", f"{api.list}/members/{md5('nobody@example.com')}/events", event).status == 404
-
-
 def test_a_new_address_moves_the_contact(api: Api) -> None:
     made = api.add("old@example.com")
     api.add("taken@example.com")

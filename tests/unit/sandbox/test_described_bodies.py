@@ -11,7 +11,7 @@ import pytest
 
 from shopchimp.sandbox.mailchimp.described import body_schema, compiled, errors_of
 
-API = json.loads(files("shopchimp.sandbox.mailchimp").joinpath("commerce_api.json").read_bytes())
+API = json.loads(files("shopchimp.sandbox.mailchimp").joinpath("described.json").read_bytes())
 OPERATIONS = [name for name, each in API.items() if "body" in each]
 WRONG: list[Any] = [None, "", "x" * 300, "é" * 130, 0, -1, 2.5, True, [], {}, [None], {"id": 1}, "2026-01-01"]
 

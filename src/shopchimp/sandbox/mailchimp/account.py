@@ -18,6 +18,7 @@ from shopchimp.sandbox.mailchimp.wire import not_found
 from shopchimp.sandbox.recording import WriteLog
 
 if TYPE_CHECKING:
+    from shopchimp.sandbox.mailchimp.member_events import MemberEvent
     from shopchimp.sandbox.mailchimp.stores import Store
 
 NAME: Final = "Acme Ltd"
@@ -58,6 +59,7 @@ class Account:
         self.stores: dict[str, Store] = {}
         self.connected_sites: dict[str, dict[str, Any]] = {}
         self.automations = Automations()
+        self.member_events: list[MemberEvent] = []  # of everybody, as they came
         self.batches = Batches(seed, secret, clock)
         self._generation = 0
         self._tokens = 0

@@ -19,6 +19,7 @@ from shopchimp.sandbox.mailchimp import (
     commerce_routes,
     contacts,
     lists,
+    member_events,
     member_list,
     members,
     merge_fields,
@@ -66,8 +67,8 @@ API: Final[Routes[Handler]] = Routes(
         f"POST {_MEMBER}/actions/delete-permanent": members.delete_permanent,
         f"GET {_MEMBER}/tags": members.tags,
         f"POST {_MEMBER}/tags": members.change_tags,
-        f"GET {_MEMBER}/events": members.events,
-        f"POST {_MEMBER}/events": members.post_event,
+        f"GET {_MEMBER}/events": member_events.listing,
+        f"POST {_MEMBER}/events": member_events.post,
         "GET /lists/{list_id}/merge-fields": merge_fields.listing,
         "POST /lists/{list_id}/merge-fields": merge_fields.post,
         f"GET {_FIELD}": merge_fields.one,
@@ -180,6 +181,10 @@ class MailchimpSandbox:
 
     def writes(self) -> Iterable[Mapping[str, Any]]:
         return self.account.writes
+
+    def events(self) -> Iterable[Mapping[str, Any]]:
+        """Member events that the app sent, in their order."""
+        return member_events.every(self.account)
 
     def edit(self, change: Mapping[str, Any]) -> Mapping[str, Any]:
         return edit(self.account, change)

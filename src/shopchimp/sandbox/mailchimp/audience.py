@@ -10,11 +10,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import md5
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shopchimp.sandbox.mailchimp.hooks import Hook
 from shopchimp.sandbox.mailchimp.ordered import OrderedNumbers
 from shopchimp.sandbox.mailchimp.sms import Sms, phone_digest
+
+if TYPE_CHECKING:
+    from shopchimp.sandbox.mailchimp.member_events import MemberEvent
 
 STATUSES: Final = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived")
 MERGE_FIELD_LIMIT: Final = 30
@@ -103,7 +106,7 @@ class Audience:
         self.tag_ids: dict[str, int] = {}
         self.tag_names: dict[int, str] = {}
         self.webhooks: dict[str, Hook] = {}
-        self.events: dict[int, list[dict[str, Any]]] = {}
+        self.events: dict[int, list[MemberEvent]] = {}
         self.forgotten: set[bytes] = set()
         self.last_subscribed_at = self.last_unsubscribed_at = 0
         self._members: list[Member | None] = []

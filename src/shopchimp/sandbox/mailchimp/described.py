@@ -1,4 +1,4 @@
-"""Bodies and queries of commerce and batch calls, held against Mailchimp's own API description.
+"""Bodies and queries of commerce, batch, event and report calls, held against Mailchimp's own API description.
 
 `commerce_api.json` is cut from it by scripts/prune_mailchimp_schema.py. Names that it does not have are refused, so
 that a misspelt one is noticed; the live API's way is UNVERIFIED. So are its words: `Schema describes ...` is recorded
@@ -33,6 +33,11 @@ def check_query(call: Call) -> None:
             kind == "boolean" and value.lower() not in ("true", "false", "0", "1")
         ):
             raise schema_problem([(name, f"Schema describes {kind}, string found instead")])
+        allowed, given = known[name].get("enum"), [value]
+        if kind == "array":
+            allowed, given = known[name].get("items", {}).get("enum"), value.split(",")
+        if allowed and not set(given) <= set(allowed):
+            raise schema_problem([(name, f"Value must be one of: {', '.join(allowed)}")])
 
 
 def checked_body(call: Call) -> dict[str, Any]:
@@ -53,7 +58,7 @@ def errors_of(value: Any, schema: Mapping[str, Any]) -> Errors:
 
 @cache
 def _api() -> dict[str, Any]:
-    text = files("shopchimp.sandbox.mailchimp").joinpath("commerce_api.json").read_bytes()
+    text = files("shopchimp.sandbox.mailchimp").joinpath("described.json").read_bytes()
     found: dict[str, Any] = orjson.loads(text)
     return found
 
@@ -106,6 +111,9 @@ def _fine_list(schema: Mapping[str, Any]) -> Fine:
 
 
 def _fine_object(schema: Mapping[str, Any]) -> Fine:
+    if "additionalProperties" in schema:
+        each_fine = compiled(schema["additionalProperties"])
+        return lambda value: type(value) is dict and all(map(each_fine, value.values()))
     if "properties" not in schema:
         return lambda value: type(value) is dict
     known = {name: compiled(each) for name, each in schema["properties"].items()}
@@ -136,16 +144,24 @@ def _check(value: Any, schema: Mapping[str, Any], path: str, errors: Errors) -> 
         _check_length(len(value), "Items", schema, path, errors)
         for number, each in enumerate(value):
             _check(each, schema.get("items", {}), f"{path}.item:{number}", errors)
-    elif kind == "object" and "properties" in schema:
-        for name in schema.get("required", ()):
-            if value.get(name) in (None, ""):
-                errors.append((f"{path}.{name}" if path else name, "This value should not be blank."))
+    elif kind == "object":
+        _check_object(value, schema, path, errors)
+
+
+def _check_object(value: dict[str, Any], schema: Mapping[str, Any], path: str, errors: Errors) -> None:
+    if "additionalProperties" in schema:
         for name, each in value.items():
-            inner = f"{path}.{name}" if path else name
-            if name not in schema["properties"]:
-                errors.append((inner, "This field was not expected."))
-            elif each not in (None, "") or name not in schema.get("required", ()):
-                _check(each, schema["properties"][name], inner, errors)
+            _check(each, schema["additionalProperties"], f"{path}.{name}", errors)
+        return
+    for name in schema.get("required", ()):
+        if value.get(name) in (None, ""):
+            errors.append((f"{path}.{name}" if path else name, "This value should not be blank."))
+    for name, each in value.items() if "properties" in schema else ():
+        inner = f"{path}.{name}" if path else name
+        if name not in schema["properties"]:
+            errors.append((inner, "This field was not expected."))
+        elif each not in (None, "") or name not in schema.get("required", ()):
+            _check(each, schema["properties"][name], inner, errors)
 
 
 def _check_text(value: str, schema: Mapping[str, Any], path: str, errors: Errors) -> None:

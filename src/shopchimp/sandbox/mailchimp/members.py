@@ -1,13 +1,12 @@
 """The calls about one member (mailchimp.md section 5)."""
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 from shopchimp.sandbox.mailchimp.account import Account
 from shopchimp.sandbox.mailchimp.announcing import Why, glimpse
 from shopchimp.sandbox.mailchimp.audience import WITHOUT_ADDRESS, Audience, Member, digest_of
-from shopchimp.sandbox.mailchimp.clock import bad_time, parsed, written
+from shopchimp.sandbox.mailchimp.clock import written
 from shopchimp.sandbox.mailchimp.fields import asked, chosen
 from shopchimp.sandbox.mailchimp.render import shape, whole
 from shopchimp.sandbox.mailchimp.wire import Call, json_kind, not_found, schema_problem
@@ -25,7 +24,7 @@ NEW = frozenset({"contact", "consent"})
 
 
 def one(account: Account, call: Call) -> Mapping[str, Any]:
-    audience, member = _known(account, call)
+    audience, member = known_member(account, call)
     return shape(*asked(call))(audience, (member,))[0]
 
 
@@ -75,7 +74,7 @@ def put(account: Account, call: Call) -> Mapping[str, Any]:
 
 
 def patch(account: Account, call: Call) -> Mapping[str, Any]:
-    audience, member = _known(account, call)
+    audience, member = known_member(account, call)
     body = _without_tags(call.json())
     check_schema(body, PATCHABLE)
     skip, before = call.flag("skip_merge_validation"), glimpse(member)
@@ -84,7 +83,7 @@ def patch(account: Account, call: Call) -> Mapping[str, Any]:
 
 
 def archive(account: Account, call: Call) -> None:
-    audience, member = _known(account, call)
+    audience, member = known_member(account, call)
     if member.status == "archived":
         raise not_found()
     before = glimpse(member)
@@ -94,20 +93,20 @@ def archive(account: Account, call: Call) -> None:
 
 
 def delete_permanent(account: Account, call: Call) -> None:
-    audience, member = _known(account, call, hash_only=True)
+    audience, member = known_member(account, call, hash_only=True)
     account.wrote(audience, member, frozenset({"forgotten"}), glimpse(member), why=Why(forgotten=True))
     audience.forget(member)
 
 
 def tags(account: Account, call: Call) -> Mapping[str, Any]:
-    audience, member = _known(account, call)
+    audience, member = known_member(account, call)
     count, offset = call.number("count", 10, 1000), call.number("offset", 0)
     shown = [{"id": tag, "name": audience.tag_names[tag], "date_added": written(at)} for tag, at in member.tags]
     return chosen(call, {"tags": shown[offset : offset + count], "total_items": len(shown), "_links": []})
 
 
 def change_tags(account: Account, call: Call) -> None:
-    audience, member = _known(account, call, hash_only=True)
+    audience, member = known_member(account, call, hash_only=True)
     body = call.json()
     given = body.get("tags")
     if type(body.get("is_syncing", False)) is not bool:  # it keeps automations quiet
@@ -131,33 +130,8 @@ def change_tags(account: Account, call: Call) -> None:
         account.log(audience, member, frozenset({"tags"}))
 
 
-def post_event(account: Account, call: Call) -> None:
-    """Kept and shown."""
-    audience, member = _known(account, call)
-    body = call.json()
-    name, properties = body.get("name"), body.get("properties", {})
-    if not isinstance(name, str) or not 2 <= len(name) <= 30:
-        raise schema_problem([("name", "This value should be between 2 and 30 characters.")])
-    if not isinstance(properties, dict) or not all(isinstance(each, str) for each in properties.values()):
-        raise schema_problem([("properties", "Schema describes string, something else found instead")])
-    occurred_at = parsed(str(body["occurred_at"])) if "occurred_at" in body else account.now()
-    if occurred_at is None:
-        raise bad_time("occurred_at")
-    event = {"occurred_at": written(occurred_at), "name": name, "properties": properties}
-    audience.events.setdefault(member.number, []).append(event)
-    quiet = "is_syncing" if body.get("is_syncing") else ""
-    account.automations.fire("event", member.email.lower(), name, quiet=quiet)
-
-
-def events(account: Account, call: Call) -> Mapping[str, Any]:
-    audience, member = _known(account, call)
-    count, offset = call.number("count", 10, 1000), call.number("offset", 0)
-    kept = audience.events.get(member.number, [])
-    page = list(islice(reversed(kept), offset, offset + count))
-    return chosen(call, {"events": page, "total_items": len(kept), "_links": []})
-
-
-def _known(account: Account, call: Call, *, hash_only: bool = False) -> tuple[Audience, Member]:
+def known_member(account: Account, call: Call, *, hash_only: bool = False) -> tuple[Audience, Member]:
+    """Whom a path below /lists/{list_id}/members/ names; 404 where there is nobody with an address."""
     audience = account.audience(call.path["list_id"])
     member = audience.by_key(call.path["subscriber_hash"], hash_only=hash_only)
     if member is None or member.status in WITHOUT_ADDRESS:
