@@ -1,8 +1,4 @@
-"""An event as it is kept while it waits: what the store's page said of it as JSON (`body`), and read back.
-
-Who it is about stands in columns of its own (visitor, customer, the checkout's address and token), so that it can be
-found for erasure, and is not said twice.
-"""
+"""How an event is kept while it waits: what names a person apart from the rest, and the whole made of both again."""
 
 from __future__ import annotations
 
@@ -15,80 +11,106 @@ from shopchimp.domain.addresses import normalise
 from shopchimp.domain.customer_events.addresses import PageAddress
 from shopchimp.domain.customer_events.beacon import Beacon, VisitorConsent
 from shopchimp.domain.customer_events.details import Checkout, CheckoutItem, Details, ViewedProduct
-from shopchimp.domain.customer_events.names import StoreEvent
+from shopchimp.domain.customer_events.names import Priority, StoreEvent, priority
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """An event by columns, as intake stores it. `email` is the checkout's address in its normal spelling."""
+class KeptEvent:
+    """One event in the parts in which it is kept. `email` is the checkout's, in its normal spelling."""
 
     id: str
-    name: str
+    name: StoreEvent
     visitor: str
+    happened_at: datetime
     customer_id: int | None
     email: str | None
     checkout: str | None
-    happened_at: datetime
     consent: dict[str, bool]
     body: dict[str, Any]
 
+    @property
+    def urgent(self) -> bool:
+        """Whether it is of a cart or a checkout, which go before all views."""
+        return priority(self.name) <= Priority.CART
 
-def kept(beacon: Beacon) -> Kept:
-    """An event that was admitted, as it is stored."""
+
+def taken_apart(beacon: Beacon) -> KeptEvent:
+    """An admitted event as it is kept."""
     checkout = beacon.details.checkout
-    details = _some(asdict(beacon.details))
+    email = checkout.email if checkout else None
+    body: dict[str, Any] = {}
+    if beacon.page is not None:
+        body["page"] = asdict(beacon.page)
+    if beacon.title is not None:
+        body["title"] = beacon.title
+    details = asdict(beacon.details)
     if checkout is not None:
-        details["checkout"] = _some(asdict(replace(checkout, token=None, email=None)))
-    page = None if beacon.page is None else {"url": beacon.page.url, "private": beacon.page.private}
-    return Kept(
+        details["checkout"] = asdict(replace(checkout, token=None, email=None))
+    if said := _said(details):
+        body["details"] = said
+    return KeptEvent(
         id=beacon.event_id,
-        name=beacon.name.value,
+        name=beacon.name,
         visitor=beacon.visitor,
-        customer_id=beacon.customer_id,
-        email=normalise(checkout.email) if checkout is not None and checkout.email else None,
-        checkout=checkout.token if checkout is not None else None,
         happened_at=beacon.happened_at,
+        customer_id=beacon.customer_id,
+        email=normalise(email) if email else None,
+        checkout=checkout.token if checkout else None,
         consent=asdict(beacon.consent),
-        body=_some({"page": page, "title": beacon.title, "details": details}),
+        body=body,
     )
 
 
-def read_kept(row: Kept) -> Beacon:
-    """The event that was stored."""
-    page = row.body.get("page")
+def put_together(
+    *,
+    id: str,  # noqa: A002 - as the column is called
+    name: str,
+    visitor: str,
+    happened_at: datetime,
+    customer_id: int | None,
+    email: str | None,
+    checkout: str | None,
+    consent: Mapping[str, bool],
+    body: Mapping[str, Any],
+) -> Beacon:
+    """The event again, but for the shop's public id, which nobody needs any more."""
+    page = body.get("page")
     return Beacon(
         account="",
-        event_id=row.id,
-        name=StoreEvent(row.name),
-        happened_at=row.happened_at,
-        visitor=row.visitor,
-        consent=VisitorConsent(**row.consent),
-        customer_id=row.customer_id,
+        event_id=id,
+        name=StoreEvent(name),
+        happened_at=happened_at,
+        visitor=visitor,
+        consent=VisitorConsent(**consent),
+        customer_id=customer_id,
         page=PageAddress(**page) if page else None,
-        title=row.body.get("title"),
-        details=_details(row.body.get("details") or {}, row),
+        title=body.get("title"),
+        details=_details(body.get("details") or {}, email=email, checkout=checkout),
     )
 
 
-def _details(said: Mapping[str, Any], row: Kept) -> Details:
-    product, checkout = said.get("product"), said.get("checkout")
-    simple = {name: said.get(name) for name in ("quantity", "total", "collection_id", "collection_title", "query")}
-    return Details(
-        **simple,
-        product=ViewedProduct(**product) if product is not None else None,
-        checkout=_checkout(checkout, row) if checkout is not None else None,
-    )
+def _details(said: Mapping[str, Any], *, email: str | None, checkout: str | None) -> Details:
+    parts = dict(said)
+    if product := parts.pop("product", None):
+        parts["product"] = ViewedProduct(**product)
+    of = parts.pop("checkout", None)
+    if of is not None or checkout or email:
+        rest = dict(of or {})
+        items = tuple(CheckoutItem(**each) for each in rest.pop("items", ()))
+        parts["checkout"] = Checkout(token=checkout, email=email, items=items, **rest)
+    return Details(**parts)
 
 
-def _checkout(said: Mapping[str, Any], row: Kept) -> Checkout:
-    items = tuple(CheckoutItem(**item) for item in said.get("items") or ())
-    return Checkout(**{**said, "items": items}, token=row.checkout, email=row.email)
-
-
-def _some(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what isn't there."""
-    return {
-        name: _some(value) if isinstance(value, Mapping) else value
-        for name, value in values.items()
-        if value is not None and value != ()
-    }
+def _said(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what was not said."""
+    kept: dict[str, Any] = {}
+    for name, part in value.items():
+        if isinstance(part, dict):
+            inner: Any = _said(part)
+        elif isinstance(part, (list, tuple)):
+            inner = [_said(each) for each in part]
+        else:
+            inner = part
+        if inner not in (None, {}, []):
+            kept[name] = inner
+    return kept
