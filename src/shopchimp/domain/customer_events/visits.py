@@ -1,0 +1,224 @@
+"""What is to be done now about the events of one visitor: send, wait, or give up; and when to look again.
+
+Pure: who is known and what was sent lately comes in. Nothing is decided twice by other rules: who it is says
+`identity`, what goes together says `coalescing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shopchimp.domain.commerce.spelling import fingerprint
+from shopchimp.domain.customer_events.beacon import Beacon
+from shopchimp.domain.customer_events.coalescing import WINDOW, Group, due_at, grouped, subject
+from shopchimp.domain.customer_events.identity import HELD_FOR, Forgotten, Held, Waiting, Who, identify, new_link
+from shopchimp.domain.customer_events.names import Priority, priority
+
+SOONEST, LATEST = timedelta(seconds=5), timedelta(hours=1)  # until it is looked whether somebody is a contact by now
+
+
+class Dropped(StrEnum):
+    """Why an event is never sent: an outcome of the counts."""
+
+    NO_PERSON = "no_person"  # nobody said in time whose it was
+    NOT_A_CONTACT = "not_a_contact"  # whoever it was didn't become a contact in time
+    ERASED = "erased"
+    REFUSED = "refused"  # by Mailchimp
+    OFF = "off"  # customer event syncing was switched off
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """An event that waits. `call` names the call in which it was about to be sent to `who`, since `began_at`."""
+
+    beacon: Beacon
+    received_at: datetime
+    call: str | None = None
+    began_at: datetime | None = None
+    who: Who | None = None
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.beacon.event_id
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it is one of a cart or a checkout."""
+        return priority(self.beacon.name) <= Priority.CART
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Somebody whose row we have: whether they are a contact as far as we know, and when that was last looked at."""
+
+    key: str
+    person_id: int
+    is_contact: bool
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to make. `doubtful`: it was begun before, and nobody told whether it was heard."""
+
+    events: tuple[Event, ...]
+    who: Who
+    contact: Contact
+    doubtful: bool = False
+
+    @property
+    def id(self) -> str:
+        """By which the call is known: the id of the event it is named after."""
+        first = self.events[0]
+        return first.call or first.id
+
+    @property
+    def group(self) -> Group:
+        """The events as the domain groups them."""
+        return Group(tuple(each.beacon for each in self.events))
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it is about a cart or a checkout."""
+        return self.events[0].urgent
+
+    @property
+    def began_at(self) -> datetime | None:
+        """When it was begun before."""
+        return self.events[0].began_at
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is to be done. `asks`: whether these are contacts should be looked at. `again`: when to look again."""
+
+    calls: list[Call] = field(default_factory=list)
+    dropped: list[tuple[Event, Dropped]] = field(default_factory=list)
+    asks: list[Who] = field(default_factory=list)
+    link: Who | None = None  # whom the visitor is found to be from now on, if that is news
+    again: datetime | None = None
+    urgent_again: datetime | None = None  # the same, of carts and checkouts alone
+
+    def look_at(self, at: datetime, event: Event) -> None:
+        """Look again then, at the latest, because of this event."""
+        self.again = at if self.again is None else min(self.again, at)
+        if event.urgent:
+            self.urgent_again = at if self.urgent_again is None else min(self.urgent_again, at)
+
+
+def visit(
+    events: Sequence[Event],
+    *,
+    now: datetime,
+    link: Who | None,
+    sent: Mapping[str, datetime],
+    contact_of: Callable[[Who], Contact | None],
+    proven: Collection[str],
+) -> Visit:
+    """Sort one visitor's events. `sent` is when the last call about each subject was made; `proven` are the events
+    whose checkout a signed webhook named with the same e-mail.
+    """
+    found = Visit()
+    whose = _recognise(events, found, now=now, link=link, proven=proven)
+    _take_up(events, found, whose, contact_of)
+    ready: dict[Who, list[Event]] = {}
+    for event, who in whose.items():
+        if event.call is not None:
+            continue
+        if isinstance(who, Forgotten):
+            found.dropped.append((event, Dropped.NO_PERSON))
+        elif isinstance(who, Held):
+            found.look_at(_held_until(event, who, now), event)
+        elif (contact := contact_of(who)) is None or not contact.is_contact:
+            _wait_for_contact(event, who, contact, found, now)
+        else:
+            at = due_at(event.beacon, sent.get(subject_key(event.beacon) or ""))
+            if at > now:
+                found.look_at(at, event)
+            else:
+                ready.setdefault(who, []).append(event)
+    for who, theirs in ready.items():
+        contact = contact_of(who)
+        assert contact is not None  # noqa: S101 - tells the type checker
+        by_id = {event.id: event for event in theirs}
+        for group in grouped(event.beacon for event in theirs):
+            found.calls.append(Call(tuple(by_id[each.event_id] for each in group.events), who, contact))
+    return found
+
+
+def subject_key(beacon: Beacon) -> str | None:
+    """What the event is a view of, as it is remembered; None for what is always sent by itself."""
+    about = subject(beacon)
+    return None if about is None else fingerprint("about", *about) if isinstance(about, tuple) else str(about)
+
+
+def still_counts(sent: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
+    """Without the calls that are so long ago that the next view goes at once."""
+    return {about: at for about, at in sent.items() if at + WINDOW > now}
+
+
+def _recognise(
+    events: Iterable[Event], found: Visit, *, now: datetime, link: Who | None, proven: Collection[str]
+) -> dict[Event, Who | Held | Forgotten]:
+    """Whose each event is. What nobody was known for is theirs who says so first after it, in the same browser."""
+    whose: dict[Event, Who | Held | Forgotten] = {}
+    unclaimed: list[Event] = []
+    known = link
+    for event in sorted(events, key=lambda each: (each.beacon.happened_at, each.id)):
+        if event.call is not None and event.who is not None:
+            whose[event] = event.who
+            continue
+        beacon = event.beacon
+        who = identify(beacon, received_at=event.received_at, now=now, link=known, checkout_proven=event.id in proven)
+        whose[event] = who
+        if isinstance(who, Held):
+            unclaimed.append(event)
+        elif (news := new_link(beacon, who, known)) is not None:
+            if known is None:
+                whose |= dict.fromkeys(unclaimed, news)
+            known = found.link = news
+    return whose
+
+
+def _take_up(
+    events: Iterable[Event],
+    found: Visit,
+    whose: Mapping[Event, Who | Held | Forgotten],
+    contact_of: Callable[[Who], Contact | None],
+) -> None:
+    """The calls that were begun before, each with the same events as then."""
+    begun: dict[str, list[Event]] = {}
+    for event in sorted(events, key=lambda each: (each.beacon.happened_at, each.id)):
+        if event.call is not None:
+            begun.setdefault(event.call, []).append(event)
+    for theirs in begun.values():
+        who = whose[theirs[0]]
+        contact = None if isinstance(who, Held | Forgotten) else contact_of(who)
+        if contact is None or isinstance(who, Held | Forgotten):  # nobody is kept of them any more
+            found.dropped += [(event, Dropped.NO_PERSON) for event in theirs]
+        else:
+            found.calls.append(Call(tuple(theirs), who, contact, doubtful=True))
+
+
+def _held_until(event: Event, held: Held, now: datetime) -> datetime:
+    """A link is news that comes by itself; a checkout's webhook is looked for in between, in case it was overlooked."""
+    return held.until if held.waits_for is Waiting.LINK else min(held.until, now + _pause(event, now))
+
+
+def _wait_for_contact(event: Event, who: Who, contact: Contact | None, found: Visit, now: datetime) -> None:
+    until = event.received_at + HELD_FOR
+    if now >= until:
+        found.dropped.append((event, Dropped.NOT_A_CONTACT))
+        return
+    found.look_at(min(until, now + _pause(event, now)), event)
+    if (contact is None or contact.seen_at < event.received_at) and who not in found.asks:
+        found.asks.append(who)
+
+
+def _pause(event: Event, now: datetime) -> timedelta:
+    """As long again as it has waited already."""
+    return min(max(now - event.received_at, SOONEST), LATEST)
