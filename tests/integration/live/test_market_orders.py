@@ -99,6 +99,20 @@ def test_a_parcel_is_told_with_its_tracking(fair: Market) -> None:
     assert mails[2:] == (["order_shipped"] if there["fulfillment_status"] == "shipped" else [])
 
 
+def test_the_link_of_one_parcel_does_not_stay_with_the_next(fair: Market) -> None:
+    """S105.11. Planted: left out of the body, Mailchimp keeps it, and the buyer follows the wrong parcel."""
+    made = fair.order(shipping=500, pieces=2)
+    fair.live()
+    one = {"company": "Post", "lines": [{"line": 0, "quantity": 1}]}
+    fair.change(made, "fulfil", tracking="T1", url="https://post.example.com/T1", **one)
+    fair.live()
+    fair.change(made, "fulfil", tracking="T2", **one)
+    fair.live()
+    there = fair.of(made)
+    assert there is not None
+    assert (there["tracking_number"], there["tracking_url"]) == ("T2", "")
+
+
 def test_a_cancelled_order_tells_that_once(fair: Market) -> None:
     made = fair.order()
     fair.live()

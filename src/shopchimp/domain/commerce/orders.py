@@ -153,16 +153,19 @@ def shipping_method(order: Node) -> str:
 def _tracking(order: Node) -> Body:
     """The newest parcel. Mailchimp has no field for the shipping method: it stands for the carrier until one is known.
 
-    A query that did not ask for parcels says nothing about them.
+    Where anything was sent, what the newest parcel has not is written as empty: left out, the link of the one before
+    would stay. A query that did not ask for parcels says nothing about them.
     """
+    sent = order.get("fulfillments")
     parcels = [
         tracking
-        for fulfilment in order.get("fulfillments") or ()
+        for fulfilment in sent or ()
         if fulfilment.get("status") not in _NOT_SENT
         for tracking in fulfilment.get("trackingInfo") or ()
         if tracking.get("number") or tracking.get("url")
     ]
     parcel: Node = parcels[-1] if parcels else {}
-    body: Body = {"tracking_number": text(parcel.get("number"))} if order.get("fulfillments") is not None else {}
+    body: Body = {"tracking_number": text(parcel.get("number"))} if sent is not None else {}
+    body |= {"tracking_carrier": "", "tracking_url": ""} if sent else {}
     carrier = text(parcel.get("company")) or shipping_method(order)
     return body | given(tracking_carrier=carrier, tracking_url=link(parcel.get("url")))
