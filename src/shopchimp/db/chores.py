@@ -55,6 +55,15 @@ def hurry(tx: Connection, shop_id: int, name: str) -> bool:
     return tx.execute(query, {"shop": shop_id, "name": name}).rowcount > 0
 
 
+def again(tx: Connection, shop_id: int, name: str) -> bool:
+    """Let it be done anew from now on, for what it does has changed: whoever is at it has lost the lease.
+
+    Gives back whether there is such a chore.
+    """
+    query = text("update chores set token = null, due_at = now() where shop_id = :shop and name = :name")
+    return tx.execute(query, {"shop": shop_id, "name": name}).rowcount > 0
+
+
 def claim(tx: Connection, *, names: Iterable[str], token: UUID, lease: float) -> Chore | None:
     """Take the chore of these names that has been due longest, of a shop that may be worked for."""
     query = text(

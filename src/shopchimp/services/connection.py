@@ -15,6 +15,7 @@ from shopchimp.mailchimp.audiences import Audience
 from shopchimp.services import going_live, hooks, sync_runs
 from shopchimp.services.commerce import leaving
 from shopchimp.services.commerce.leaving import Left
+from shopchimp.services.customer_events import pixel
 from shopchimp.services.gateways import Gateways
 
 log = structlog.get_logger()
@@ -186,6 +187,7 @@ def disconnect(gateways: Gateways, shop_id: int, *, confirm_name: str, delete_st
     left = leaving.leave(gateways, shop_id, delete=delete_store)
     hooks.unregister(gateways, shop_id)  # as far as they can still be reached
     removed = ["the Mailchimp access key", "the webhooks", "the plan and the readings of every sync"]
+    removed += ["the web pixel in Shopify"] if pixel.remove(gateways, shop_id) else []
     removed += _REMOVED_STORE.get(left, []) if delete_store else []
     with gateways.database.transaction() as tx:
         shops.lock(tx, shop_id)

@@ -11,6 +11,7 @@ HOOKS, AUDIENCE, AUDIT, RETENTION = "hooks", "audience", "audit", "retention"
 POLL_CUSTOMERS, POLL_CONTACTS = "poll_customers", "poll_contacts"
 POLLS_OF_COMMERCE = ("poll_orders", "poll_products", "poll_checkouts")
 COMPLETENESS, PROMO_CODES = "completeness", "promo_codes"
+PIXEL = "pixel"
 SOON = 60.0
 DAY = 86_400.0
 
@@ -23,7 +24,7 @@ def prepare(tx: Connection, shop_id: int) -> None:
 def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
     """The first sync is complete: what waited is worked on, and both sides are asked for what no webhook told."""
     connections.go_live(tx, shop_id, contacts=contacts)
-    for name in (HOOKS, AUDIENCE, POLL_CUSTOMERS, POLL_CONTACTS):
+    for name in (HOOKS, AUDIENCE, POLL_CUSTOMERS, POLL_CONTACTS, PIXEL):
         chores.ensure(tx, shop_id, name)
     for name in (AUDIT, RETENTION):
         chores.ensure(tx, shop_id, name, due_in=DAY)

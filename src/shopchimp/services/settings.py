@@ -15,6 +15,7 @@ from shopchimp.db.session import Database
 from shopchimp.domain.consent import Policy
 from shopchimp.domain.fields import DEFAULT_TAG, FieldMap, InvalidFieldMap
 from shopchimp.domain.tags import LONGEST, TagChoice, TagRules, clean
+from shopchimp.services.customer_events import switch
 
 
 class InvalidSettings(ValueError):
@@ -186,6 +187,8 @@ def apply(
         notes.add(tx, shop_id, kind="settings", detail={"by": by, "changed": changed})
     if "field_map" in changed:
         chores.hurry(tx, shop_id, "audience")  # which looks whether the fields are there and fit
+    if "customer_events" in changed:
+        switch.switched(tx, shop_id, on=after.customer_events)
     if changed.keys() & _ABOUT_EVERYBODY and _is_live(tx, shop_id):
         backfills.restart(tx, shop_id, backfills.TAGS, cursor={"everybody": True})
     return after

@@ -1,0 +1,1 @@
+"""Customer events, both ways: what visitors do in the store, and what contacts do with a message."""
