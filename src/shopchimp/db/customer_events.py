@@ -28,7 +28,10 @@ _EMPTIED = "visitor = null, customer_id = null, email = null, checkout = null, b
 
 @dataclass(frozen=True, slots=True)
 class WaitingEvent:
-    """An event that waits or is being sent. `call`: the id of the first event of the call that it was put into."""
+    """An event that waits or is being sent. `call`: the id of the first event of the call that it was put into.
+
+    While it is being sent `sent_at` is when that began, and `customer_id` or `email` to whom.
+    """
 
     id: str
     name: str
@@ -42,6 +45,7 @@ class WaitingEvent:
     body: dict[str, Any]
     state: str
     call: str | None
+    sent_at: datetime | None
 
     @property
     def beacon(self) -> Beacon:
@@ -60,6 +64,16 @@ class WaitingEvent:
 
 
 _COLUMNS = ", ".join(field.name for field in fields(WaitingEvent) if field.name != "body")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Begun:
+    """A call that is about to be made: its id (that of its first event), all its events, and to whom it is made."""
+
+    id: str
+    events: tuple[str, ...]
+    customer_id: int | None
+    email: str | None
 
 
 def visitor_key(visitor: str) -> str:
@@ -83,26 +97,37 @@ def of_visitors(tx: Connection, shop_id: int, visitors: Sequence[str]) -> dict[s
     return found
 
 
-def sending(tx: Connection, shop_id: int, calls: Mapping[str, Sequence[str]]) -> None:
-    """These calls (the id of the first event -> the ids of all) are about to be made: commit this before."""
-    pairs = sorted((each, call) for call, ids in calls.items() for each in ids)
+def sending(tx: Connection, shop_id: int, calls: Sequence[Begun]) -> set[str]:
+    """These calls are about to be made: commit this before. Gives back the events that may be sent.
+
+    To whom stays with them: whatever the visitor says meanwhile, a call that died is taken up for the same person.
+    """
+    rows = sorted((each, call) for call in calls for each in call.events)
     query = text(
         """
-        update customer_events e set state = 'sending', call = d.call
-        from unnest(cast(:ids as text[]), cast(:calls as text[])) as d (id, call)
-        where e.shop_id = :shop and e.id = d.id and e.state in ('waiting', 'sending')
+        update customer_events e set state = 'sending', call = d.call, sent_at = clock_timestamp(),
+            customer_id = d.customer, email = d.email
+        from unnest(cast(:ids as text[]), cast(:calls as text[]), cast(:customers as bigint[]), cast(:emails as text[]))
+            as d (id, call, customer, email)
+        where e.shop_id = :shop and e.id = d.id and e.state in ('waiting', 'sending') returning e.id
         """
     )
-    if pairs:
-        values = {"ids": [each for each, _ in pairs], "calls": [call for _, call in pairs]}
-        tx.execute(query, {"shop": shop_id, **values})
+    if not rows:
+        return set()
+    values = {
+        "ids": [each for each, _ in rows],
+        "calls": [call.id for _, call in rows],
+        "customers": [call.customer_id for _, call in rows],
+        "emails": [call.email for _, call in rows],
+    }
+    return {row.id for row in tx.execute(query, {"shop": shop_id, **values})}
 
 
 def not_sent(tx: Connection, shop_id: int, ids: Sequence[str]) -> None:
     """The call surely wasn't heard: these wait again."""
     query = text(
         """
-        update customer_events set state = 'waiting', call = null
+        update customer_events set state = 'waiting', call = null, sent_at = null
         where shop_id = :shop and id = any(:ids) and state = 'sending'
         """
     )

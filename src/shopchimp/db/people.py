@@ -75,6 +75,30 @@ def standings(tx: Connection, shop_id: int, keys: Sequence[str]) -> dict[str, St
     return {row.key: Standing(**row._mapping) for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Somebody as the sender of customer events needs them."""
+
+    id: int
+    key: str
+    customer_id: int | None
+    contact_status: str
+    seen_at: datetime
+
+
+def known(tx: Connection, shop_id: int, *, customer_ids: Sequence[int], keys: Sequence[str]) -> list[Known]:
+    """Those of these customers and addresses that we keep; of a customer's rows the one that is synced comes first."""
+    columns = ", ".join(field.name for field in fields(Known))
+    query = text(
+        f"""
+        select {columns} from people where shop_id = :shop and customer_id = any(:customers)
+        union select {columns} from people where shop_id = :shop and key = any(:keys) order by id
+        """
+    )
+    rows = tx.execute(query, {"shop": shop_id, "customers": list(customer_ids), "keys": list(keys)})
+    return [Known(**row._mapping) for row in rows]
+
+
 def page(tx: Connection, shop_id: int, *, result: str = "", after: int = 0, limit: int = 50) -> list[Person]:
     """People in the order in which they came to us, after id `after`."""
     wanted = "and result = :result" if result else ""
