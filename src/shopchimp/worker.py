@@ -30,7 +30,7 @@ from shopchimp.services import audience, audit, backfills, hooks, live, polls, r
 from shopchimp.services.commerce import completeness, late, promo, store
 from shopchimp.services.commerce import live as commerce_live
 from shopchimp.services.commerce import polls as commerce_polls
-from shopchimp.services.customer_events import pixel
+from shopchimp.services.customer_events import campaigns, engagement, pixel
 
 log = structlog.get_logger()
 
@@ -50,9 +50,14 @@ CHORES: dict[str, Doing] = {
     late.CHORE: late.write,
     promo.CHORE: promo.chore,
     store.QUIET: store.quiet,
+    campaigns.CHORE: campaigns.poll,
     pixel.CHORE: pixel.chore,
 }
-LIVE: live_lanes.Works = {changes.LIVE: live.work, changes.COMMERCE: commerce_live.work}
+LIVE: live_lanes.Works = {
+    changes.LIVE: live.work,
+    changes.COMMERCE: commerce_live.work,
+    changes.ACTIVITY: engagement.work,
+}
 COLLECT = (100_000, 20, 20)  # orders are many small dicts: looking for cycles took 15 % of a first sync's time
 ENDS_IN = 20.0  # seconds that work in hand gets when the process is asked to end
 

@@ -8,7 +8,7 @@ from shopchimp.db import audits, breakers, changes, chores, connections, lanes
 from shopchimp.services import backfills
 
 HOOKS, AUDIENCE, AUDIT, RETENTION = "hooks", "audience", "audit", "retention"
-POLL_CUSTOMERS, POLL_CONTACTS = "poll_customers", "poll_contacts"
+POLL_CUSTOMERS, POLL_CONTACTS, POLL_CAMPAIGNS = "poll_customers", "poll_contacts", "poll_campaigns"
 POLLS_OF_COMMERCE = ("poll_orders", "poll_products", "poll_checkouts")
 COMPLETENESS, PROMO_CODES = "completeness", "promo_codes"
 PIXEL = "pixel"
@@ -24,7 +24,7 @@ def prepare(tx: Connection, shop_id: int) -> None:
 def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
     """The first sync is complete: what waited is worked on, and both sides are asked for what no webhook told."""
     connections.go_live(tx, shop_id, contacts=contacts)
-    for name in (HOOKS, AUDIENCE, POLL_CUSTOMERS, POLL_CONTACTS, PIXEL):
+    for name in (HOOKS, AUDIENCE, POLL_CUSTOMERS, POLL_CONTACTS, POLL_CAMPAIGNS, PIXEL):
         chores.ensure(tx, shop_id, name)
     for name in (AUDIT, RETENTION):
         chores.ensure(tx, shop_id, name, due_in=DAY)

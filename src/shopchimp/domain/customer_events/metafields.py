@@ -41,6 +41,12 @@ DEFINITIONS: dict[str, str] = {
 """The metafields and their types: only these types become filters of customer segments."""
 
 
+def label(key: str) -> str:
+    """What the merchant reads beside it on a customer's page."""
+    words = key.removesuffix("_at").replace("sms", "SMS").replace("email", "E-mail").split("_")
+    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """All that is known of one customer's activity."""
@@ -90,11 +96,19 @@ def inputs(customer_id: int, values: Mapping[str, str]) -> list[dict[str, str]]:
     ]
 
 
-def calls(customers: Mapping[int, Mapping[str, str]]) -> Iterator[list[dict[str, str]]]:
-    """The metafields of many customers in calls that are as full as may be."""
-    rows = [row for customer_id, values in customers.items() for row in inputs(customer_id, values)]
-    for start in range(0, len(rows), CALL_LIMIT):
-        yield rows[start : start + CALL_LIMIT]
+def calls(customers: Mapping[int, Mapping[str, str]]) -> Iterator[dict[int, Mapping[str, str]]]:
+    """Customers in groups whose metafields fit in one call. Nobody's are spread over two: a call is all or nothing."""
+    group: dict[int, Mapping[str, str]] = {}
+    room = CALL_LIMIT
+    for customer_id, values in customers.items():
+        if len(values) > room:
+            yield group
+            group, room = {}, CALL_LIMIT
+        if values:
+            group[customer_id] = values
+            room -= len(values)
+    if group:
+        yield group
 
 
 def _order(fact: ActivityFact) -> tuple[datetime, str, str]:

@@ -21,6 +21,7 @@ from shopchimp.domain.customer_events.metafields import (
     NAMESPACE,
     calls,
     changed,
+    inputs,
     metafields,
     totals,
 )
@@ -235,16 +236,28 @@ def test_only_what_changed_is_written() -> None:
     assert changed({}, after) == after
 
 
-def test_calls_are_as_full_as_shopify_takes_them() -> None:
+def test_a_call_holds_as_many_customers_as_shopify_takes_and_each_of_them_whole() -> None:
     values = metafields(totals([fact(RECEIVED, 0), fact(OPENED, 1)]))
-    made = list(calls({7300000000101 + number: values for number in range(20)}))
-    assert [len(each) for each in made] == [CALL_LIMIT] * 4
-    assert made[0][0] == {
+    assert len(values) == 5
+    nearly = {7300000000101 + number: values for number in range(20)} | {1: {}, 7: {"last_campaign": "News"}}
+    made = list(calls(nearly))
+    assert [len(each) for each in made] == [5, 5, 5, 5, 1]
+    assert {customer: mine for each in made for customer, mine in each.items()} == {
+        customer: mine for customer, mine in nearly.items() if mine
+    }
+    assert list(calls({1: {}})) == []
+    assert [list(each) for each in calls({number: dict(list(values.items())[:4]) for number in range(7)})] == [
+        [0, 1, 2, 3, 4, 5],
+        [6],
+    ]
+
+
+def test_a_metafield_as_shopify_takes_it() -> None:
+    assert inputs(7300000000101, metafields(totals([fact(RECEIVED, 0)])))[0] == {
         "ownerId": "gid://shopify/Customer/7300000000101",
         "namespace": "shopchimp",
         "key": "email_received_count",
         "type": "number_integer",
         "value": "1",
     }
-    assert sum(len(each) for each in made) == 20 * len(values)
-    assert list(calls({1: {}})) == []
+    assert CALL_LIMIT == 25

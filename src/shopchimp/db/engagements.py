@@ -1,0 +1,196 @@
+"""Facts about what contacts did, each counted once, and per contact what they come to and what Shopify has of it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from shopchimp.db.event_counts import RECEIVED
+from shopchimp.db.session import dumps
+from shopchimp.domain.customer_events.activity import ActivityFact
+from shopchimp.domain.customer_events.metafields import Totals
+from shopchimp.domain.customer_events.names import ContactAction
+
+CUSTOMER = "customer"
+"""In `written`, beside the values: which customer has them."""
+
+_GOT = frozenset({ContactAction.EMAIL_RECEIVED, ContactAction.SMS_RECEIVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """What one contact did so far. `written`: the values their customer has at Shopify, and which customer that is."""
+
+    contact: str
+    key: str | None
+    totals: Totals
+    written: Mapping[str, Any]
+    updated_at: datetime
+
+
+@dataclass(slots=True)
+class _Row:
+    counts: dict[str, int]
+    newest: dict[str, str]
+    last_campaign: str | None
+    last_campaign_at: datetime | None
+
+    def add(self, fact: ActivityFact) -> None:
+        """Count a fact that was not known before."""
+        name = fact.action.value
+        self.counts[name] = self.counts.get(name, 0) + 1
+        moment = _spelled(fact.at)
+        self.newest[name] = max(moment, self.newest.get(name, moment))
+        later = self.last_campaign_at is None or fact.at >= self.last_campaign_at
+        if fact.action in _GOT and fact.title and later:
+            self.last_campaign, self.last_campaign_at = fact.title, fact.at
+
+
+def count(
+    tx: Connection, shop_id: int, facts: Iterable[ActivityFact], keys: Mapping[str, str] | None = None
+) -> list[ActivityFact]:
+    """Count those of these facts that were not known yet, and give them back.
+
+    `keys` has the normalised address of a contact where it is known. Two who count at once wait for each other's rows
+    in the same order, so none is lost and nobody waits in a circle.
+    """
+    named = {fact.key: fact for fact in facts}
+    if not named:
+        return []
+    query = text(
+        """
+        insert into activity_facts (shop_id, key, contact, campaign, action, at, url)
+        select :shop, r.key, r.contact, r.campaign, r.action, r.at, r.url
+        from jsonb_to_recordset(cast(:rows as jsonb)) as r(key text, contact text, campaign text, action text,
+            at timestamptz, url text)
+        order by r.key collate "C" on conflict do nothing returning key
+        """
+    )
+    rows = [
+        {
+            "key": key,
+            "contact": fact.contact,
+            "campaign": fact.campaign,
+            "action": fact.action.value,
+            "at": fact.at,
+            "url": fact.url,
+        }
+        for key, fact in named.items()
+    ]
+    new = [named[key] for key in tx.execute(query, {"shop": shop_id, "rows": dumps(rows)}).scalars()]
+    if new:
+        _raise(tx, shop_id, new, keys or {})
+    return new
+
+
+def _raise(tx: Connection, shop_id: int, new: Sequence[ActivityFact], keys: Mapping[str, str]) -> None:
+    by_contact: defaultdict[str, list[ActivityFact]] = defaultdict(list)
+    for fact in new:
+        by_contact[fact.contact].append(fact)
+    there = text(
+        """
+        insert into engagements as e (shop_id, contact, key)
+        select :shop, r.contact, r.key from jsonb_to_recordset(cast(:rows as jsonb)) as r(contact text, key text)
+        order by r.contact collate "C"
+        on conflict (shop_id, contact) do update set key = coalesce(e.key, excluded.key)
+        returning contact, counts, newest, last_campaign, last_campaign_at
+        """
+    )
+    names = [{"contact": contact, "key": keys.get(contact)} for contact in by_contact]
+    found = tx.execute(there, {"shop": shop_id, "rows": dumps(names)}).all()
+    raised = []
+    for each in found:
+        row = _Row(dict(each.counts), dict(each.newest), each.last_campaign, each.last_campaign_at)
+        for fact in by_contact[each.contact]:
+            row.add(fact)
+        values = {"counts": row.counts, "newest": row.newest, "last_campaign": row.last_campaign}
+        raised.append({"contact": each.contact, **values, "last_campaign_at": row.last_campaign_at})
+    query = text(
+        """
+        update engagements e set counts = r.counts, newest = r.newest, last_campaign = r.last_campaign,
+            last_campaign_at = r.last_campaign_at, updated_at = now()
+        from jsonb_to_recordset(cast(:rows as jsonb)) as r(contact text, counts jsonb, newest jsonb,
+            last_campaign text, last_campaign_at timestamptz)
+        where e.shop_id = :shop and e.contact = r.contact
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "rows": dumps(raised)})
+
+
+def get(tx: Connection, shop_id: int, contacts: Sequence[str]) -> dict[str, Engaged]:
+    """What these contacts did, by contact."""
+    query = text(
+        """
+        select contact, key, counts, newest, last_campaign, written, updated_at from engagements
+        where shop_id = :shop and contact = any(:contacts)
+        """
+    )
+    rows = tx.execute(query, {"shop": shop_id, "contacts": list(contacts)})
+    return {
+        row.contact: Engaged(
+            row.contact, row.key, totals_of(row.counts, row.newest, row.last_campaign), row.written, row.updated_at
+        )
+        for row in rows
+    }
+
+
+def totals_of(counts: Mapping[str, int], newest: Mapping[str, str], last_campaign: str | None) -> Totals:
+    """Stored totals as the domain takes them."""
+    return Totals(
+        {ContactAction(name): count for name, count in counts.items()},
+        {ContactAction(name): datetime.fromisoformat(at) for name, at in newest.items()},
+        last_campaign,
+    )
+
+
+def hold(tx: Connection, shop_id: int, contacts: Sequence[str]) -> None:
+    """Hold these contacts' rows until the transaction ends, in the order in which everybody does."""
+    query = text(
+        """
+        select 1 from engagements where shop_id = :shop and contact = any(:contacts)
+        order by contact for no key update
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "contacts": list(contacts)})
+
+
+def wrote(tx: Connection, shop_id: int, written: Mapping[str, Mapping[str, Any]]) -> None:
+    """What the customers of these contacts have at Shopify by now."""
+    query = text(
+        """
+        update engagements e set written = r.written
+        from jsonb_to_recordset(cast(:rows as jsonb)) as r(contact text, written jsonb)
+        where e.shop_id = :shop and e.contact = r.contact
+        """
+    )
+    rows = [{"contact": contact, "written": dict(values)} for contact, values in sorted(written.items())]
+    if rows:
+        tx.execute(query, {"shop": shop_id, "rows": dumps(rows)})
+
+
+def unwritten(tx: Connection, shop_id: int, *, limit: int) -> list[str]:
+    """Contacts of whom Shopify was told nothing yet, and who are customers: they became one after they had acted."""
+    query = text(
+        """
+        select e.contact from engagements e join people p on p.shop_id = e.shop_id and p.key = e.key
+        where e.shop_id = :shop and e.written = '{}' and p.customer_id is not null
+            and not exists (select 1 from changes c where c.shop_id = e.shop_id and c.kind = 'event'
+                and c.key = 'engaged:' || e.contact)
+        order by e.contact limit :limit
+        """
+    )
+    return list(tx.execute(query, {"shop": shop_id, "limit": limit}).scalars())
+
+
+def received(facts: Iterable[ActivityFact]) -> dict[tuple[str, str], int]:
+    """New facts as the day's counts have them."""
+    return {(action.value, RECEIVED): n for action, n in Counter(fact.action for fact in facts).items()}
+
+
+def _spelled(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")

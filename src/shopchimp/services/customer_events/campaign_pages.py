@@ -1,0 +1,112 @@
+"""Reading one campaign after the other, page by page: who got it (once), who opened and clicked (since the last time).
+
+The place is stored with each page's facts, so who is killed goes on there; what is read twice counts once. The next
+time begins at the newest open or click that Mailchimp's figures told of when this time began, less an overlap: what
+happens while pages are read changes the figures once more.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from shopchimp.db import campaigns
+from shopchimp.db.campaigns import READ, READING, Kept
+from shopchimp.domain.addresses import normalise
+from shopchimp.domain.commerce.spelling import fingerprint
+from shopchimp.domain.customer_events.activity import Campaign
+from shopchimp.domain.customer_events.reports import opened_and_clicked, received
+from shopchimp.domain.errors import Rejected
+from shopchimp.mailchimp import reports
+from shopchimp.mailchimp.reports import Rows
+from shopchimp.services.customer_events.polling import Round
+
+OVERLAP = timedelta(minutes=10)
+RECIPIENTS, ACTIVITY = "recipients", "activity"  # the two lists
+_TELL = ("sent", "opens", "unique_opens", "clicks", "unique_clicks", "last_open", "last_click")
+
+
+def has_news(campaign: Kept) -> bool:
+    """Whether somebody got, opened or clicked it since it was read."""
+    return bool(campaign.totals.get("sent")) and _digest(campaign) != campaign.pages.get("done")
+
+
+def begin(campaign: Kept) -> None:
+    """Have it read from now on."""
+    more = campaign.totals.get("sent") != campaign.pages.get("sent")
+    times = [campaign.totals.get(name) for name in ("last_open", "last_click")]
+    campaign.pages = {
+        **{name: campaign.pages[name] for name in ("done", "sent") if name in campaign.pages},
+        "list": RECIPIENTS if more else ACTIVITY,
+        "offset": 0,
+        "total": 0,
+        "to": _digest(campaign),
+        "to_sent": campaign.totals.get("sent"),
+        "to_time": max(filter(None, times), default=None),
+    }
+    campaign.state = READING
+
+
+def _digest(campaign: Kept) -> str:
+    return fingerprint("totals", *(str(campaign.totals.get(name)) for name in _TELL))
+
+
+def read(round_: Round) -> bool:
+    """Read pages while there is time. Gives back whether nothing is left."""
+    while True:
+        with round_.gateways.database.transaction() as tx:
+            campaign = campaigns.first_reading(tx, round_.shop_id)
+        if campaign is None:
+            return True
+        if round_.over:
+            return False
+        _page(round_, campaign)
+
+
+def _page(round_: Round, campaign: Kept) -> None:
+    place = campaign.pages
+    about = Campaign(campaign.id, campaign.title, campaign.sent_at)
+    try:
+        page = _ask(round_, campaign)
+    except Rejected as error:
+        if error.code != "mc_not_found":
+            raise
+        page = Rows((), 0)  # the campaign was deleted: there is nothing to read of it, ever
+    facts = (received if place["list"] == RECIPIENTS else opened_and_clicked)(page.rows, about)
+    keys = {
+        str(row.get("email_id")): normalise(str(row["email_address"])) for row in page.rows if row.get("email_address")
+    }
+    with round_.storing() as tx:
+        round_.count(tx, facts, keys)
+        _move(campaign, page)
+        campaigns.save(tx, round_.shop_id, campaign)
+
+
+def _ask(round_: Round, campaign: Kept) -> Rows:
+    offset = int(campaign.pages["offset"])
+    if campaign.pages["list"] == RECIPIENTS:
+        return reports.sent_to(round_.client, campaign.id, offset=offset)
+    since = campaign.read_until - OVERLAP if campaign.read_until else None
+    return reports.email_activity(round_.client, campaign.id, since=since, offset=offset)
+
+
+def _move(campaign: Kept, page: Rows) -> None:
+    """Store the place behind this page: the next page, the other list, or the end."""
+    place = campaign.pages
+    offset = int(place["offset"]) + len(page.rows)
+    if page.rows and page.total < int(place["total"]):  # somebody was deleted, and all behind them moved up
+        place |= {"offset": 0, "total": page.total}
+    elif page.rows and offset < page.total:
+        place |= {"offset": offset, "total": page.total}
+    elif place["list"] == RECIPIENTS:
+        place |= {"list": ACTIVITY, "offset": 0, "total": 0}
+    else:
+        _end(campaign, place)
+
+
+def _end(campaign: Kept, place: dict[str, Any]) -> None:
+    if place["to_time"]:
+        newest = datetime.fromisoformat(place["to_time"])
+        campaign.read_until = max(newest, campaign.read_until or newest)
+    campaign.pages = {"done": place["to"], "sent": place["to_sent"]}
+    campaign.state = READ
