@@ -40,6 +40,11 @@ EXTRA = (
     "CustomerSmsMarketingConsentState",
     "MailingAddressConnection",
     "MediaImage",
+    "SegmentBooleanFilter",
+    "SegmentDateFilter",
+    "SegmentFloatFilter",
+    "SegmentIntegerFilter",
+    "SegmentStringFilter",
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from shopchimp.sandbox.courier import DEFAULT_RETRY_SCALE, Courier
+from shopchimp.sandbox.extension import find_extension, read_extension
 from shopchimp.sandbox.faults import Traffic
 from shopchimp.sandbox.loaders import from_cdnow, from_shopify_csv, purchases_of_cdnow
 from shopchimp.sandbox.mailchimp import MailchimpSandbox
@@ -55,7 +56,10 @@ def _platforms(given: argparse.Namespace, next_number: Callable[[], int]) -> tup
         plan=given.plan,
         seed=given.seed,
         writes=WriteLog(enabled=given.write_log, next_number=next_number),
+        extension=read_extension(given.pixel) if given.pixel else find_extension(),
     )
+    for shop in shopify.shops.values():
+        shop.metafields.tells = given.metafields_tell
     mailchimp = MailchimpSandbox(
         client_id=given.mailchimp_client_id,
         client_secret=given.mailchimp_client_secret,
@@ -130,6 +134,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--read-all-orders", action="store_true", help="the shop grants the optional scope too")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shop", action="append", help=f"may be given several times; default {DEMO_SHOP}")
+    parser.add_argument("--pixel", type=Path, help="folder of the web pixel extension (default: shopchimp's own)")
+    parser.add_argument("--metafields-tell", action="store_true", help="a metafield written is a customers/update too")
     parser.add_argument("--plan", choices=list(PLANS), default="plus")
     parser.add_argument("--latency-ms", type=float, default=0)
     parser.add_argument("--batch-latency-ms", type=float)

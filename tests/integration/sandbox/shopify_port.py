@@ -13,6 +13,7 @@ import httpx
 import orjson
 import pytest
 
+from shopchimp.sandbox.extension import find_extension
 from shopchimp.sandbox.people import generate
 from shopchimp.sandbox.recording import WriteLog
 from shopchimp.sandbox.shopify.app import ShopifySandbox
@@ -41,7 +42,14 @@ class Api:
     def __init__(self, people: int = 0, *, plan: str = "unlimited", scopes: tuple[str, ...] | None = None) -> None:
         self.clock = Clock()
         self.app = AppIdentity(KEY, SECRET, APP_URL)
-        self.sandbox = ShopifySandbox(app=self.app, domains=[DOMAIN], plan=plan, writes=WriteLog(), clock=self.clock)
+        self.sandbox = ShopifySandbox(
+            app=self.app,
+            domains=[DOMAIN],
+            plan=plan,
+            writes=WriteLog(),
+            clock=self.clock,
+            extension=find_extension(),
+        )
         for person in generate(people, 1):
             self.sandbox.add(person)
         self.sandbox.finish()

@@ -32,6 +32,15 @@ CONSENT = {
     "marketingOptInLevel": "SINGLE_OPT_IN",
     "consentUpdatedAt": "2026-11-01T00:00:00Z",
 }
+CAMPAIGN = {
+    "remoteId": "c1",
+    "title": "November",
+    "remoteUrl": "https://mailchimp.example.com/c1",
+    "status": "ACTIVE",
+    "tactic": "NEWSLETTER",
+    "marketingChannelType": "EMAIL",
+    "utm": {"campaign": "november", "source": "mailchimp", "medium": "email"},
+}
 
 # What the sandbox can carry out so far, with variables to do it.
 SUPPORTED: dict[str, dict[str, Any]] = {
@@ -61,6 +70,19 @@ SUPPORTED: dict[str, dict[str, Any]] = {
     "WebhookSubscriptionUpdate": {"id": "gid://shopify/WebhookSubscription/1", "webhookSubscription": {}},
     "WebhookSubscriptionDelete": {"id": "gid://shopify/WebhookSubscription/1"},
     "AppUninstall": {},
+    "MetafieldDefinitionCreate": {"definition": {"name": "Last campaign", "namespace": "shopchimp", "key": "last_campaign", "ownerType": "CUSTOMER", "type": "single_line_text_field"}},
+    "CustomerMetafieldDefinitions": {"namespace": "shopchimp"},
+    "MetafieldsSet": {"metafields": [{"ownerId": GID, "namespace": "shopchimp", "key": "opened", "type": "number_integer", "value": "3"}]},
+    "MetafieldsDelete": {"metafields": [{"ownerId": GID, "namespace": "shopchimp", "key": "opened"}]},
+    "SegmentCreate": {"name": "Buyers", "query": "number_of_orders > 1"},
+    "SegmentFilterCatalogue": {"first": 5},
+    "SegmentMembers": {"query": "number_of_orders > 1", "first": 7},
+    "WebPixel": {},
+    "WebPixelCreate": {"webPixel": {"settings": {"accountID": "a", "endpoint": "https://app.example.com/pixel"}}},
+    "MarketingActivityUpsertExternal": {"input": CAMPAIGN},
+    "MarketingActivitiesPage": {"first": 5},
+    "MarketingEngagementCreate": {"remoteId": "c1", "marketingEngagement": {"occurredOn": "2026-11-20", "utcOffset": "+00:00", "viewsCount": 7}},
+    "MarketingActivityDeleteExternal": {"remoteId": "c1"},
 }  # fmt: skip
 
 
@@ -119,6 +141,8 @@ def test_compiled_and_graphql_core_answer_alike(name):
             api.call.shop.bulk.run_query(
                 "{ customers { edges { node { id } } } }", lambda _: (lambda: iter(()), lambda: 0), ""
             )
+        if name in ("MarketingEngagementCreate", "MarketingActivityDeleteExternal"):
+            api.shop.marketing.upsert(CAMPAIGN)
         operation = engine.prepare(text).operation(None)
         if use_graphql_core:
             answers.append(engine.run_with_graphql_core(operation, api.call, variables))

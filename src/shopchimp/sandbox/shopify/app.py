@@ -18,6 +18,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from shopchimp.sandbox.courier import Courier
+from shopchimp.sandbox.extension import Extension
 from shopchimp.sandbox.faults import read_body
 from shopchimp.sandbox.people import Person
 from shopchimp.sandbox.recording import WriteLog
@@ -59,12 +60,14 @@ class ShopifySandbox:
         seed: int = 1,
         writes: WriteLog | None = None,
         clock: Callable[[], float] = time.time,
+        extension: Extension | None = None,
     ) -> None:
         self.app = app
         self.clock = clock
         self.log = writes or WriteLog()
         self.shops: dict[str, Shop] = {
-            domain: open_shop(domain, app, clock=clock, plan=plan, seed=seed, log=self.log) for domain in domains
+            domain: open_shop(domain, app, clock=clock, plan=plan, seed=seed, log=self.log, extension=extension)
+            for domain in domains
         }
         self.main = next(iter(self.shops.values()))
         self.base_url = ""  # set when the port is known: where result files are fetched
@@ -106,7 +109,8 @@ class ShopifySandbox:
 
     def state(self) -> Iterator[Mapping[str, Any]]:
         """The customers, then, marked by their `kind`, what the shop sells and has sold."""
-        return chain(all_durable(self.main.customers), all_durable_commerce(self.main.commerce))
+        customers = all_durable(self.main.customers)
+        return chain(customers, all_durable_commerce(self.main.commerce), self.main.marketing.state())
 
     def writes(self) -> Iterable[Mapping[str, Any]]:
         return self.log

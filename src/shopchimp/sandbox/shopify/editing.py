@@ -166,7 +166,13 @@ def durable(customers: Customers, customer: Customer) -> dict[str, Any]:
         "smsMarketingState": sms.state,
         "smsMarketingOptInLevel": sms.level,
         "smsMarketingUpdatedAt": "now" if sms.clock_dated else iso_or_none(sms.at),
+        **({"metafields": _metafields(customer)} if customer.metafields else {}),
     }
+
+
+def _metafields(customer: Customer) -> dict[str, str]:
+    found = (customer.metafields or {}).values()
+    return {f"{each.namespace}.{each.key}": each.value for each in found}
 
 
 def all_durable(customers: Customers) -> Iterator[dict[str, Any]]:

@@ -86,7 +86,6 @@ FIELDS: Final[dict[str, Mapping[str, Getter]]] = {
         "defaultAddress": attrgetter("address"),
         "emailMarketingConsent": lambda c: c if c.email else None,
         "smsMarketingConsent": lambda c: c if c.phone else None,
-        "metafield": _constant(None),
         "unsubscribeUrl": _constant("https://example.com/unsubscribe"),
         "multipassIdentifier": _constant(None),
         "hasTimelineComment": _constant(value=False),
@@ -151,9 +150,8 @@ CONNECTION: Final[Mapping[str, Getter]] = {
     "pageInfo": attrgetter("page_info"),
 }
 
-# Connections inside an object, as the list of all that stands in them. Metafields join in a later issue.
+# Connections inside an object, as the list of all that stands in them.
 CHILDREN: Final[dict[tuple[str, str], Callable[[Any], Sequence[Any]]]] = {
-    ("Customer", "metafields"): lambda _: (),
     ("Customer", "addressesV2"): lambda c: [c.address] if c.address else [],
 }
 
@@ -183,7 +181,7 @@ def register(
 
 def table_of(type_name: str) -> Mapping[str, Getter] | None:
     """The getters of a type; None for types whose objects are mappings."""
-    return CONNECTION if type_name.endswith("Connection") else FIELDS.get(type_name)
+    return FIELDS.get(type_name, CONNECTION if type_name.endswith("Connection") else None)
 
 
 def type_of(each: Any) -> str:

@@ -48,8 +48,8 @@ class Connection:
         }
 
 
-def page(walk: Walk, args: Mapping[str, Any]) -> Connection:
-    size = _size(args)
+def page(walk: Walk, args: Mapping[str, Any], *, longest: int = LONGEST_PAGE) -> Connection:
+    size = _size(args, longest)
     backwards = bool(args.get("reverse"))
     low, high = _window(walk, args, backwards=backwards)
     from_the_end = args.get("first") is None
@@ -91,14 +91,14 @@ def key_of(cursor: str, like: Any) -> Any:
         raise GraphQLError(message, extensions={"code": "BAD_REQUEST"}) from error
 
 
-def _size(args: Mapping[str, Any]) -> int:
+def _size(args: Mapping[str, Any], longest: int) -> int:
     first, last = args.get("first"), args.get("last")
     if (first is None) == (last is None):
         message = "you must provide one of first or last"
         raise GraphQLError(message, extensions={"code": "BAD_REQUEST"})
     size = int(first if first is not None else args["last"])
-    if not 1 <= size <= LONGEST_PAGE:
-        message = f"the page size must be between 1 and {LONGEST_PAGE}, it is {size}"
+    if not 1 <= size <= longest:
+        message = f"the page size must be between 1 and {longest}, it is {size}"
         raise GraphQLError(message, extensions={"code": "BAD_REQUEST"})
     return size
 

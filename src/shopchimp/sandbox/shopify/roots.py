@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from graphql import GraphQLError
 
-from shopchimp.sandbox.shopify import about, commerce_roots, consent, customers
+from shopchimp.sandbox.shopify import about, commerce_roots, consent, customers, event_roots
 from shopchimp.sandbox.shopify.bulk import Source
 from shopchimp.sandbox.shopify.bulk_query import BulkPlan, BulkQueryError
 from shopchimp.sandbox.shopify.call import Arguments, Call
@@ -141,6 +141,15 @@ def _remove_tags(call: Call, args: Arguments) -> Any:
 
 for _name, (_scope, _resolve) in commerce_roots.QUERIES.items():
     query(_name, _scope)(_resolve)
+
+
+# ---- web pixel, metafields, segments, marketing activities
+
+
+for _name, (_scope, _resolve) in event_roots.QUERIES.items():
+    query(_name, _scope)(_resolve)
+for _name, (_scope, _resolve) in event_roots.MUTATIONS.items():
+    mutation(_name, _scope)(_resolve)
 
 
 # ---- any object by its id

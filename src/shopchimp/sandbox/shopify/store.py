@@ -4,10 +4,13 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shopchimp.sandbox.people import Address, Person
 from shopchimp.sandbox.recording import WriteLog
+
+if TYPE_CHECKING:
+    from shopchimp.sandbox.shopify.metafields import Metafield
 
 FIRST_CUSTOMER: Final = 7_000_000_000_000
 OFFSET_BITS: Final = 40
@@ -48,6 +51,7 @@ class Customer:
     sms_state: str
     sms_level: str
     sms_at: int | None
+    metafields: "dict[tuple[str, str], Metafield] | None" = None  # by namespace and key
 
     @property
     def gid(self) -> str:
