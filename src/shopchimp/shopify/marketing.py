@@ -62,7 +62,7 @@ def engage(
     client: ShopifyClient, campaign_id: str, day: date, utc_offset: str, figures: Mapping[str, int]
 ) -> UserError | None:
     """Set the figures of one day of the shop's calendar."""
-    row: dict[str, Any] = {"occurredOn": day.isoformat(), "utcOffset": utc_offset, "isCumulative": False}
+    row: dict[str, Any] = {"occurredOn": day.isoformat(), "utcOffset": utc_offset}
     row |= {_COLUMNS[name]: value for name, value in figures.items() if name in _COLUMNS}
     variables = {"remoteId": campaign_id, "marketingEngagement": row}
     data = client.execute(documents.ENGAGEMENT_CREATE, "MarketingEngagementCreate", variables)
