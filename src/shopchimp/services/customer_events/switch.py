@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, chores, customer_events, pixels
-from shopchimp.services.going_live import PIXEL
+from shopchimp.db import changes, chores, customer_events, event_counts, pixels
+from shopchimp.services.going_live import PIXEL, POLL_CAMPAIGNS
 
-POLL = "poll_campaigns"
+ENGAGEMENT = "engagement"  # as writes of what contacts did are counted
 
 
 def switched(tx: Connection, shop_id: int, *, on: bool) -> None:
     """The merchant activated or deactivated it."""
     pixels.set_enabled(tx, shop_id, enabled=on)  # where there is none yet, it follows the setting when it is made
     if on:
-        chores.hurry(tx, shop_id, POLL)
+        chores.hurry(tx, shop_id, POLL_CAMPAIGNS)
     else:
-        changes.forget_lanes(tx, shop_id, changes.OF_CUSTOMER_EVENTS)
+        contacts = changes.forget_lanes(tx, shop_id, [changes.ACTIVITY])
+        changes.forget_lanes(tx, shop_id, [changes.EVENTS, changes.VIEWS])
         customer_events.drop_all(tx, shop_id, customer_events.OFF)
+        event_counts.add(tx, shop_id, event_counts.TO_SHOPIFY, {(ENGAGEMENT, customer_events.OFF): contacts})
     chores.again(tx, shop_id, PIXEL)  # whoever is at it may be making what is to go
