@@ -30,7 +30,7 @@ from shopchimp.services import audience, audit, backfills, hooks, live, polls, r
 from shopchimp.services.commerce import completeness, late, promo, store
 from shopchimp.services.commerce import live as commerce_live
 from shopchimp.services.commerce import polls as commerce_polls
-from shopchimp.services.customer_events import campaigns, engagement, pixel
+from shopchimp.services.customer_events import campaigns, engagement, pixel, sending
 
 log = structlog.get_logger()
 
@@ -55,6 +55,8 @@ CHORES: dict[str, Doing] = {
 }
 LIVE: live_lanes.Works = {
     changes.LIVE: live.work,
+    changes.EVENTS: sending.events,
+    changes.VIEWS: sending.views,
     changes.COMMERCE: commerce_live.work,
     changes.ACTIVITY: engagement.work,
 }

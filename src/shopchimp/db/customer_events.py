@@ -134,6 +134,16 @@ def not_sent(tx: Connection, shop_id: int, ids: Sequence[str]) -> None:
     tx.execute(query, {"shop": shop_id, "ids": list(ids)})
 
 
+def ended(tx: Connection, shop_id: int, ids: Sequence[str]) -> None:
+    """The call is over, though nobody knows whether it was heard: whoever takes it up needn't wait for it."""
+    query = text(
+        """
+        update customer_events set sent_at = null where shop_id = :shop and id = any(:ids) and state = 'sending'
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "ids": list(ids)})
+
+
 def sent(tx: Connection, shop_id: int, ids: Sequence[str]) -> set[str]:
     """These are at Mailchimp: who it was and what they saw is forgotten. Gives back those that waited until now."""
     query = text(

@@ -112,8 +112,8 @@ def _begin(runtime: Runtime, works: Works) -> tuple[Slice, int] | None:
 
 
 def _batch(tx: Connection, turn: lanes.Picked) -> int:
-    """Many people are read by the page; orders and products one by one, so a slice of them stays small."""
-    if turn.lane == changes.COMMERCE:
+    """Many people are read by the page; orders, products and events go one by one: a slice of them stays small."""
+    if turn.lane in (changes.COMMERCE, changes.EVENTS):
         return BATCH
     return BULK if changes.waiting(tx, turn.shop_id, turn.lane, at_most=MANY + 1) > MANY else BATCH
 

@@ -206,7 +206,7 @@ def _take_up(
 
 def _held_until(event: Event, held: Held, now: datetime) -> datetime:
     """A link is news that comes by itself; a checkout's webhook is looked for in between, in case it was overlooked."""
-    return held.until if held.waits_for is Waiting.LINK else min(held.until, now + _pause(event, now))
+    return held.until if held.waits_for is Waiting.LINK else min(held.until, now + pause(event, now))
 
 
 def _wait_for_contact(event: Event, who: Who, contact: Contact | None, found: Visit, now: datetime) -> None:
@@ -214,11 +214,11 @@ def _wait_for_contact(event: Event, who: Who, contact: Contact | None, found: Vi
     if now >= until:
         found.dropped.append((event, Dropped.NOT_A_CONTACT))
         return
-    found.look_at(min(until, now + _pause(event, now)), event)
+    found.look_at(min(until, now + pause(event, now)), event)
     if (contact is None or contact.seen_at < event.received_at) and who not in found.asks:
         found.asks.append(who)
 
 
-def _pause(event: Event, now: datetime) -> timedelta:
-    """As long again as it has waited already."""
+def pause(event: Event, now: datetime) -> timedelta:
+    """Until it is looked again whether somebody is there: as long again as the event has waited already."""
     return min(max(now - event.received_at, SOONEST), LATEST)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shopchimp.db import checkouts, commerce_items
+from shopchimp.db import checkouts, commerce_items, customer_events
 from shopchimp.db.checkouts import Checkout
 from shopchimp.db.commerce_items import State
 from shopchimp.domain.commerce.results import CommerceReason, Kind
@@ -24,6 +24,7 @@ def look(looks: Sequence[Look], slice_: Slice) -> None:
     """Look at these checkouts and make Mailchimp have their carts, or none. `id` of a look is the checkout's token."""
     with slice_.gateways.database.transaction() as tx:
         told = checkouts.get(tx, slice_.shop_id, [one.id for one in looks])
+        customer_events.checkout_was_told(tx, slice_.shop_id, sorted(told))  # whose visitors have a person by that
     each(looks, lambda one: _draft(one, told.get(one.id), slice_), slice_)
     leave_out_erased(looks, slice_)
     drafted = [one for one in looks if one.open]

@@ -40,7 +40,6 @@ SAID = [
     ("checkout_started", {"checkout": {"token": "tok_12345678"}}),
     ("payment_info_submitted", {"checkout": CHECKOUT}),
     ("checkout_completed", {"checkout": CHECKOUT}),
-    ("checkout_completed", {}),
 ]
 
 
