@@ -18,6 +18,7 @@ from shopchimp.sandbox.mailchimp.wire import not_found
 from shopchimp.sandbox.recording import WriteLog
 
 if TYPE_CHECKING:
+    from shopchimp.sandbox.mailchimp.campaigns import Campaign, SmsCampaign
     from shopchimp.sandbox.mailchimp.member_events import MemberEvent
     from shopchimp.sandbox.mailchimp.stores import Store
 
@@ -46,6 +47,7 @@ class Switches:
     put_drops_lines: bool = False  # whether a PUT of an order drops lines it does not name (UNVERIFIED)
     own_logins: bool = False  # each token is another login's: somebody else who works in this account
     archived_buyers: bool = True  # whether an order of somebody archived is taken (UNVERIFIED)
+    idle_rows: bool = False  # email-activity with `since` has rows of recipients without news too (UNVERIFIED)
     sms_programme: str = "approved"  # one of sms.PROGRAMMES; `404`: the undocumented endpoint is not there
 
 
@@ -55,10 +57,12 @@ class Account:
         self.audiences: dict[str, Audience] = {}
         self.courier: Courier | None = None  # None: webhooks are kept and not sent
         self.writes = writes
-        self._seed, self._secret, self._clock = seed, secret, clock
+        self.seed, self._secret, self._clock = seed, secret, clock
         self.stores: dict[str, Store] = {}
         self.connected_sites: dict[str, dict[str, Any]] = {}
         self.automations = Automations()
+        self.campaigns: dict[str, Campaign] = {}  # as they were made
+        self.sms_campaigns: dict[str, SmsCampaign] = {}
         self.member_events: list[MemberEvent] = []  # of everybody, as they came
         self.batches = Batches(seed, secret, clock)
         self._generation = 0
@@ -74,7 +78,7 @@ class Account:
 
     def open_audience(self, name: str, *, created_at: int) -> Audience:
         number = len(self.audiences) + 1
-        digest = hashlib.md5(f"{self._seed} {name}".encode(), usedforsecurity=False).hexdigest()
+        digest = hashlib.md5(f"{self.seed} {name}".encode(), usedforsecurity=False).hexdigest()
         audience = Audience(id=digest[:10], web_id=880_010 + number, name=name, created_at=created_at, now=self.now)
         self.audiences[audience.id] = audience
         return audience
@@ -95,7 +99,7 @@ class Account:
 
     def new_token(self) -> str:
         self._tokens += 1
-        nonce = hashlib.sha256(f"{self._seed} {self._clock()} {self._tokens}".encode()).hexdigest()[:16]
+        nonce = hashlib.sha256(f"{self.seed} {self._clock()} {self._tokens}".encode()).hexdigest()[:16]
         return nonce + self._proof(nonce)
 
     def knows_token(self, token: str) -> bool:
@@ -115,7 +119,7 @@ class Account:
         self._good_tokens.clear()
 
     def _proof(self, nonce: str) -> str:
-        key = f"{self._seed} {self._generation} {self._secret}".encode()
+        key = f"{self.seed} {self._generation} {self._secret}".encode()
         return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()[:16]
 
     # What the app wrote, and who hears of it
@@ -146,24 +150,29 @@ class Account:
         self, audience: Audience, member: Member, before: Glimpse | None, *, source: str, why: Why = ORDINARY
     ) -> None:
         """Tell the webhooks of the audience that want to hear of such a change from such a source."""
-        if self.courier is None or not audience.webhooks:
+        if self.courier is not None and audience.webhooks:
+            for kind, data in notices(audience, member, before, why):
+                self.tell(audience, kind, data, source=source)
+
+    def tell(self, audience: Audience, kind: str, data: dict[str, Any], *, source: str) -> None:
+        """One event to those webhooks that want to hear it."""
+        if self.courier is None:
             return
         fired_at = self.now()
-        for kind, data in notices(audience, member, before, why):
 
-            def made(kind: str = kind, data: dict[str, Any] = data) -> tuple[Headers, bytes]:
-                return FORM, form(kind, fired_at, data)
+        def made() -> tuple[Headers, bytes]:
+            return FORM, form(kind, fired_at, data)
 
-            for hook in audience.webhooks.values():
-                if hook.wants(kind, source):
-                    self.courier.post(
-                        platform="mailchimp",
-                        topic=kind,
-                        url=hook.url,
-                        make=made,
-                        sign=hook.signer(self._clock),
-                        on_gone=hook.switch_off,
-                    )
+        for hook in audience.webhooks.values():
+            if hook.wants(kind, source):
+                self.courier.post(
+                    platform="mailchimp",
+                    topic=kind,
+                    url=hook.url,
+                    make=made,
+                    sign=hook.signer(self._clock),
+                    on_gone=hook.switch_off,
+                )
 
     def log(self, audience: Audience, member: Member, kinds: frozenset[str]) -> None:
         """One line for each kind of content that a call really changed."""

@@ -36,6 +36,7 @@ class Why:
 
     reason: str = ""  # manual or abuse; hard or abuse for `cleaned`
     forgotten: bool = False
+    campaign: str = ""  # whose link, or whose bounce, it was
 
 
 ORDINARY: Final = Why()
@@ -96,7 +97,7 @@ def _status(audience: Audience, member: Member, why: Why) -> Iterator[tuple[str,
                 "cleaned",
                 {
                     "list_id": audience.id,
-                    "campaign_id": "",
+                    "campaign_id": why.campaign,
                     "reason": why.reason or "hard",
                     "email": member.email,
                 },
@@ -105,7 +106,7 @@ def _status(audience: Audience, member: Member, why: Why) -> Iterator[tuple[str,
 
 def _left(audience: Audience, member: Member, action: str, why: Why) -> tuple[str, dict[str, Any]]:
     person = _person(audience, member)
-    return "unsubscribe", {"action": action, "reason": why.reason or "manual", "campaign_id": "", **person}
+    return "unsubscribe", {"action": action, "reason": why.reason or "manual", "campaign_id": why.campaign, **person}
 
 
 def _texts(audience: Audience, member: Member, before: Sms | None) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from shopchimp.sandbox.faults import read_body
 from shopchimp.sandbox.mailchimp import (
+    campaign_routes,
     commerce_routes,
     contacts,
     lists,
@@ -30,6 +31,7 @@ from shopchimp.sandbox.mailchimp import (
 from shopchimp.sandbox.mailchimp.account import Account
 from shopchimp.sandbox.mailchimp.batch_subscribe import batch_subscribe
 from shopchimp.sandbox.mailchimp.batches import RESULTS, not_in_batches
+from shopchimp.sandbox.mailchimp.campaigning import campaigned
 from shopchimp.sandbox.mailchimp.editing import edit
 from shopchimp.sandbox.mailchimp.fields import chosen
 from shopchimp.sandbox.mailchimp.hooks import Courier
@@ -49,7 +51,7 @@ _MEMBER: Final = "/lists/{list_id}/members/{subscriber_hash}"
 _FIELD: Final = "/lists/{list_id}/merge-fields/{merge_id}"
 _HOOK: Final = "/lists/{list_id}/webhooks/{webhook_id}"
 _CONTACT: Final = "/audiences/{audience_id}/contacts/{contact_id}"
-# A handler that answers None answers 204. Reports join here in a later issue.
+# A handler that answers None answers 204.
 API: Final[Routes[Handler]] = Routes(
     {
         "GET /": lambda account, call: chosen(call, account.document()),
@@ -67,8 +69,6 @@ API: Final[Routes[Handler]] = Routes(
         f"POST {_MEMBER}/actions/delete-permanent": members.delete_permanent,
         f"GET {_MEMBER}/tags": members.tags,
         f"POST {_MEMBER}/tags": members.change_tags,
-        f"GET {_MEMBER}/events": member_events.listing,
-        f"POST {_MEMBER}/events": member_events.post,
         "GET /lists/{list_id}/merge-fields": merge_fields.listing,
         "POST /lists/{list_id}/merge-fields": merge_fields.post,
         f"GET {_FIELD}": merge_fields.one,
@@ -89,6 +89,7 @@ API: Final[Routes[Handler]] = Routes(
         f"POST {_CONTACT}/actions/archive": contacts.put_away,
         f"POST {_CONTACT}/actions/forget": contacts.forget,
         **commerce_routes.ROUTES,
+        **campaign_routes.ROUTES,
     }
 )
 _OAUTH: Final = frozenset({"GET /oauth2/authorize", "POST /oauth2/token", "GET /oauth2/metadata"})
@@ -187,7 +188,7 @@ class MailchimpSandbox:
         return member_events.every(self.account)
 
     def edit(self, change: Mapping[str, Any]) -> Mapping[str, Any]:
-        return edit(self.account, change)
+        return campaigned(self.account, change) or edit(self.account, change)
 
     def revoke(self) -> None:
         self.account.revoke_tokens()

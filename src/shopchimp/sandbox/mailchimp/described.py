@@ -1,6 +1,6 @@
 """Bodies and queries of commerce, batch, event and report calls, held against Mailchimp's own API description.
 
-`commerce_api.json` is cut from it by scripts/prune_mailchimp_schema.py. Names that it does not have are refused, so
+`described.json` is cut from it by scripts/prune_mailchimp_schema.py. Names that it does not have are refused, so
 that a misspelt one is noticed; the live API's way is UNVERIFIED. So are its words: `Schema describes ...` is recorded
 (APIv3-examples#45), the other sentences are ours.
 """
@@ -24,7 +24,7 @@ _NUMBER: Final = re.compile(r"-?\d+")
 
 
 def check_query(call: Call) -> None:
-    known: Mapping[str, Any] = _api()[f"{call.method} {call.template}"]["query"]
+    known: Mapping[str, Any] = described()[f"{call.method} {call.template}"]["query"]
     for name, value in call.query.items():
         if name not in known:
             raise schema_problem([(name, "This parameter was not expected.")])
@@ -57,7 +57,7 @@ def errors_of(value: Any, schema: Mapping[str, Any]) -> Errors:
 
 
 @cache
-def _api() -> dict[str, Any]:
+def described() -> dict[str, Any]:
     text = files("shopchimp.sandbox.mailchimp").joinpath("described.json").read_bytes()
     found: dict[str, Any] = orjson.loads(text)
     return found
@@ -70,7 +70,7 @@ def _fine_for(operation: str) -> Fine:
 
 @cache
 def body_schema(operation: str) -> Mapping[str, Any]:
-    schema: dict[str, Any] = _api()[operation].get("body", {"type": "object"})
+    schema: dict[str, Any] = described()[operation].get("body", {"type": "object"})
     if _NAMED_LINES.fullmatch(operation):
         schema["properties"]["lines"]["items"]["properties"]["id"] = {"type": "string"}
     return schema

@@ -47,6 +47,7 @@ def edit(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any]:
     - `by`: `person` (or `user`, the default), `admin`, `api` (another app, under the rules of the API). Archiving and
       forgetting are the merchant's unless said otherwise
     - `reason`: why they left: manual or abuse with `unsubscribed`, hard or abuse with `cleaned`
+    - `campaign_id`: the mail whose link they followed, or that bounced
     - `confirm`: the person follows the link of a confirmation mail
     - `sms`: `{"status": subscribed|unsubscribed (STOP)|pending|nonsubscribed, "phone"}`
     - `archive`, `forget` (delete permanently)
@@ -98,7 +99,7 @@ def _edit(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any]:
         _text(audience, member, change["sms"], at=said_at and at, phone=change.get("phone"))
     if change.get("archive"):
         archive(audience, member)
-    why = Why(reason, forgotten=bool(change.get("forget")))
+    why = Why(reason, forgotten=bool(change.get("forget")), campaign=change.get("campaign_id", ""))
     if why.forgotten:
         audience.forget(member)
     account.announce(audience, member, before, source=source, why=why)
