@@ -6,12 +6,12 @@ from sqlalchemy import Connection
 
 from shopchimp.db import audits, breakers, changes, chores, connections, lanes
 from shopchimp.services import backfills
+from shopchimp.services.customer_events import PIXEL, POLL_CAMPAIGNS
 
 HOOKS, AUDIENCE, AUDIT, RETENTION = "hooks", "audience", "audit", "retention"
-POLL_CUSTOMERS, POLL_CONTACTS, POLL_CAMPAIGNS = "poll_customers", "poll_contacts", "poll_campaigns"
+POLL_CUSTOMERS, POLL_CONTACTS = "poll_customers", "poll_contacts"
 POLLS_OF_COMMERCE = ("poll_orders", "poll_products", "poll_checkouts")
 COMPLETENESS, PROMO_CODES = "completeness", "promo_codes"
-PIXEL = "pixel"
 SOON = 60.0
 DAY = 86_400.0
 

@@ -19,8 +19,8 @@ from shopchimp.db.session import Database
 from shopchimp.domain.customer_events.pixel import pixel_settings
 from shopchimp.domain.errors import PlatformError, Rejected, Unauthorized
 from shopchimp.services import settings
+from shopchimp.services.customer_events import PIXEL
 from shopchimp.services.gateways import Gateways
-from shopchimp.services.going_live import PIXEL
 from shopchimp.shopify import pixels as shopify
 from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.pixels import WebPixel

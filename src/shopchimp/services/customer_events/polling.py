@@ -20,8 +20,8 @@ from shopchimp.db.chores import Chore
 from shopchimp.domain.customer_events.activity import ActivityFact
 from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.services import settings
+from shopchimp.services.customer_events import POLL_CAMPAIGNS
 from shopchimp.services.gateways import Gateways
-from shopchimp.services.going_live import POLL_CAMPAIGNS
 from shopchimp.services.polls import IMPOSSIBLE, LeaseLost
 
 CHORE = POLL_CAMPAIGNS

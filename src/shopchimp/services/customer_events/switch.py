@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from shopchimp.db import changes, chores, customer_events, event_counts, pixels
-from shopchimp.services.going_live import PIXEL, POLL_CAMPAIGNS
+from shopchimp.services.customer_events import PIXEL, POLL_CAMPAIGNS
 
 ENGAGEMENT = "engagement"  # as writes of what contacts did are counted
 
