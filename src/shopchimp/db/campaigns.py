@@ -58,8 +58,8 @@ def put(tx: Connection, shop_id: int, found: Sequence[Mapping[str, Any]]) -> Non
     """These campaigns are there (id, channel, title, sent_at, url, totals); what was read of them so far stays."""
     query = text(
         """
-        insert into campaigns as c (shop_id, id, channel, title, sent_at, url, totals)
-        select :shop, r.id, r.channel, r.title, r.sent_at, r.url, coalesce(r.totals, '{}')
+        insert into campaigns as c (shop_id, id, channel, title, sent_at, url, totals, next_at)
+        select :shop, r.id, r.channel, r.title, r.sent_at, r.url, coalesce(r.totals, '{}'), r.sent_at
         from jsonb_to_recordset(cast(:rows as jsonb)) as r(id text, channel text, title text, sent_at timestamptz,
             url text, totals jsonb)
         order by r.id

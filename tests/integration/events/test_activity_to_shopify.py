@@ -1,0 +1,143 @@
+"""What contacts do with a message is seen at their customers in Shopify (S53 to S59, S79), against the sandbox."""
+
+from __future__ import annotations
+
+from activity_ground import Readers, ago, stamp
+
+from shopchimp.domain.addresses import subscriber_hash
+
+
+def test_who_got_opened_and_clicked_a_campaign(shop: Readers) -> None:
+    """S53 to S56, S59: each is a metafield of the customer, with how often and when last."""
+    ana, bob, eve = (shop.pair() for _ in range(3))
+    sent, opened, again, clicked = ago(hours=5), ago(hours=4), ago(hours=2), ago(hours=1)
+    news = shop.send(ana, bob, at=stamp(sent), title="November news")
+    shop.does(news, "open", ana, at=stamp(opened))
+    shop.does(news, "open", ana, at=stamp(again))
+    shop.does(news, "click", ana, at=stamp(clicked))
+    shop.round()
+    got = {
+        "email_received_count": "1",
+        "email_last_received_at": stamp(sent),
+        "last_campaign": "November news",
+    }
+    assert shop.metafields(ana) == {
+        **got,
+        "email_opened_count": "2",
+        "email_last_opened_at": stamp(again),
+        "email_clicked_count": "1",
+        "email_last_clicked_at": stamp(clicked),
+    }
+    assert shop.metafields(bob) == got
+    assert shop.metafields(eve) == {}
+
+
+def test_machines_open_nothing(shop: Readers) -> None:
+    """S55, S56: a bot that follows links and a mail program's proxy are nobody's opens and clicks."""
+    ana, bob = shop.pair(), shop.pair()
+    news = shop.send(ana, bob)
+    shop.does(news, "open", ana, bob, by="proxy")
+    shop.does(news, "open", ana, by="bot")
+    shop.does(news, "click", ana, by="bot")
+    shop.does(news, "open", bob, by="person")
+    shop.round()
+    assert set(shop.metafields(ana)) == {"email_received_count", "email_last_received_at", "last_campaign"}
+    assert shop.metafields(bob)["email_opened_count"] == "1"
+
+
+def test_whom_it_bounced_from_did_not_get_it(shop: Readers) -> None:
+    """S54."""
+    ana, bob = shop.pair(), shop.pair()
+    news = shop.send(ana, bob)
+    shop.does(news, "bounce", bob, kind="soft")
+    shop.round()
+    assert shop.metafields(ana)["email_received_count"] == "1"
+    assert shop.metafields(bob) == {}
+
+
+def test_what_comes_later_is_added_and_nothing_counts_twice(shop: Readers) -> None:
+    """S59, S78: a later round reads some of it again, and adds only what is new."""
+    ana = shop.pair()
+    news = shop.send(ana)
+    shop.does(news, "open", ana, at=stamp(ago(minutes=50)))
+    shop.round()
+    assert shop.metafields(ana)["email_opened_count"] == "1"
+    shop.does(news, "open", ana, at=stamp(ago(minutes=45)))
+    shop.does(news, "click", ana, at=stamp(ago(minutes=40)))
+    shop.round()
+    other = shop.send(ana, title="A second one", at=stamp(ago(minutes=5)))
+    shop.does(other, "open", ana, at=stamp(ago(minutes=1)))
+    shop.round()
+    now = shop.metafields(ana)
+    assert (now["email_received_count"], now["email_opened_count"], now["email_clicked_count"]) == ("2", "3", "1")
+    assert now["last_campaign"] == "A second one"
+
+
+def test_only_what_changed_is_written(shop: Readers) -> None:
+    ana = shop.pair()
+    news = shop.send(ana)
+    shop.round()
+    before = shop.writes()
+    shop.does(news, "open", ana)
+    shop.round()
+    assert shop.writes() == before + 1
+    query = "select detail from activities where kind = 'engagement' order by id desc limit 1"
+    (line,) = shop.stage.rows(query)
+    assert line["detail"]["changed"].keys() == {"email_opened_count", "email_last_opened_at"}
+    shop.mark(subscriber_hash(ana))
+    shop.write()
+    assert shop.writes() == before + 1
+
+
+def test_who_got_a_text_message(shop: Readers) -> None:
+    """S57: there is no list of recipients, so each contact with a phone is asked; only those it reached got it."""
+    ana, bob = shop.pair("texts"), shop.pair("texts")
+    for number, email in enumerate((ana, bob)):
+        text = {"status": "subscribed", "phone": f"+1404555{1000 + number}"}
+        shop.stage.sandbox.edit("mailchimp", email, sms=text)
+    sent = ago(hours=2)
+    shop.text(ana, name="Early access", at=stamp(sent))
+    shop.round()
+    assert shop.metafields(ana) == {
+        "sms_received_count": "1",
+        "sms_last_received_at": stamp(sent),
+        "last_campaign": "Early access",
+    }
+    assert shop.metafields(bob) == {}
+    calls = shop.round()
+    assert not any("activity-feed" in route for route in calls), "nobody is asked twice"
+
+
+def test_a_segment_finds_who_opened_in_the_last_thirty_days(shop: Readers) -> None:
+    """S79: the merchant's own segment query on the metafields."""
+    late, early, never = (shop.pair("segment") for _ in range(3))
+    old = shop.send(early, late, at=stamp(ago(days=29, hours=20)))
+    new = shop.send(late, never, at=stamp(ago(days=2)))
+    shop.does(old, "open", early, late, at=stamp(ago(days=29, hours=19)))
+    shop.does(new, "open", late, at=stamp(ago(days=1)))
+    shop.round()
+    month = shop.found("metafields.shopchimp.email_last_opened_at >= -30d")
+    assert {shop.customer_id(each) for each in (late, early)} <= month
+    assert shop.customer_id(never) not in month
+    week = shop.found("metafields.shopchimp.email_last_opened_at >= -7d")
+    assert shop.customer_id(late) in week
+    assert not {shop.customer_id(each) for each in (early, never)} & week
+    often = shop.found("metafields.shopchimp.email_opened_count >= 2")
+    assert shop.customer_id(late) in often
+    assert shop.customer_id(early) not in often
+
+
+def test_it_is_in_the_activity_log_and_the_counts(shop: Readers) -> None:
+    """S59: one line for each customer written, with what changed; facts are counted."""
+    ana = shop.pair()
+    before = shop.counted("email_opened", "received"), shop.counted("engagement", "sent")
+    news = shop.send(ana)
+    shop.does(news, "open", ana)
+    shop.round()
+    query = """select a.* from activities a join people p on p.id = a.person_id
+        where p.key = :key and a.kind = 'engagement'"""
+    (line,) = shop.stage.rows(query, key=ana)
+    assert (line["direction"], line["result"]) == ("to_shopify", "synced")
+    assert line["detail"]["changed"]["email_opened_count"] == "1"
+    assert shop.counted("email_opened", "received") == before[0] + 1
+    assert shop.counted("engagement", "sent") == before[1] + 1
