@@ -84,6 +84,10 @@ class Sandbox:
         """Those of the merchant that would have fired, and those that were kept quiet."""
         return self.http.get("/_sandbox/automations").json()
 
+    def events(self) -> list[Row]:
+        """Every event of a contact that Mailchimp was told, in order."""
+        return self._lines("events", "mailchimp")
+
     def writes(self, platform: str = "") -> list[Row]:
         """Every effective write of the app, in order."""
         return self._lines("writes", platform)
