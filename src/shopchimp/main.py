@@ -12,7 +12,7 @@ from shopchimp.jobs.app import celery_app
 from shopchimp.jobs.wake import wake
 from shopchimp.runtime import Runtime
 from shopchimp.web import app as pages
-from shopchimp.web import intake, oauth, webhooks
+from shopchimp.web import intake, oauth, pixel, webhooks
 
 
 def create_app(settings: config.Settings | None = None, *, runtime: Runtime | None = None) -> FastAPI:
@@ -26,7 +26,7 @@ def create_app(settings: config.Settings | None = None, *, runtime: Runtime | No
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with intake.opened(owned, wake) as app.state.intake:
+        async with intake.opened(owned, wake, pixel.tell) as app.state.intake:
             yield
         app.state.intake = None
         owned.close()
@@ -34,7 +34,8 @@ def create_app(settings: config.Settings | None = None, *, runtime: Runtime | No
     app = pages.new_app()
     app.router.lifespan_context = lifespan
     app.state.runtime = runtime
-    app.add_middleware(webhooks.Door)
+    app.add_middleware(pixel.Door)
+    app.add_middleware(webhooks.Door)  # before the pixel's: Shopify waits for an answer
     app.include_router(webhooks.router)
     app.include_router(oauth.router)
     pages.add_routes(app, app_url=runtime.shopify_app.app_url, app_bridge_url=runtime.app_bridge_url)

@@ -178,6 +178,10 @@ class Away(Exception):
     """Postgres doesn't answer in time. Nothing was stored, or what was is found again by the next try."""
 
 
+class Unstorable(Away):
+    """Postgres answers, and refuses the statement: the next try would fail as well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A delivery of Shopify's. `digest` is its identity, `fired_at` a time of theirs that was found sane."""
@@ -215,18 +219,18 @@ class HookRow:
 class IntakePool:
     """The statements, on connections that nothing else uses. Open it in the loop that serves requests."""
 
-    def __init__(self, url: str, *, size: int = 8) -> None:
+    def __init__(self, url: str, *, size: int = 8, application: str = "shopchimp-intake") -> None:
         """`url` in libpq's form."""
         self._pool = AsyncConnectionPool(
             url,
             kwargs={
                 "autocommit": True,
-                "application_name": "shopchimp-intake",
+                "application_name": application,
                 "connect_timeout": 2,
                 "options": _OPTIONS,
                 "keepalives_idle": 10,
             },
-            min_size=2,
+            min_size=min(2, size),
             max_size=size,
             timeout=PATIENCE,
             max_waiting=2000,
@@ -303,16 +307,16 @@ class IntakePool:
 
     async def hook(self, path_digest: bytes) -> HookRow | None:
         """The Mailchimp hook behind the SHA-256 of a path secret."""
-        row = await self._fetch(_HOOK, {"digest": path_digest})
+        row = await self.fetch(_HOOK, {"digest": path_digest})
         return HookRow(*row) if row is not None else None
 
     async def run(self, query: str, values: Mapping[str, Any]) -> Stored:
         """Run a statement that ends in `ANSWER`."""
-        row = await self._fetch(query, values)
+        row = await self.fetch(query, values)
         assert row is not None  # noqa: S101 - each of these selects one row
         return Stored(*row)
 
-    async def _fetch(self, query: str, values: Mapping[str, Any]) -> Any:
+    async def fetch(self, query: str, values: Mapping[str, Any]) -> Any:
         """One row, or Away within `PATIENCE`, whatever Postgres does: a statement that hangs is left behind."""
         trying = asyncio.ensure_future(self._try(query, values))
         done, _ = await asyncio.wait((trying,), timeout=PATIENCE)
@@ -337,7 +341,9 @@ class IntakePool:
             except psycopg.Error as error:
                 log.warning("intake_failed", error=type(error).__name__, attempt=attempt)
                 passing = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
-                if not passing or attempt == TRIES or time.monotonic() > until:
+                if not passing:
+                    raise Unstorable from error
+                if attempt == TRIES or time.monotonic() > until:
                     raise Away from error
         raise Away
 

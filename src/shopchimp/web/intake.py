@@ -1,11 +1,11 @@
-"""What intake holds as long as the process: its pool, the hooks it met lately, and the wake-up it owes."""
+"""What intake holds as long as the process: its pools, the hooks it met lately, and the wake-up it owes."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,9 @@ import structlog
 from shopchimp.db.crypto import Vault, VaultError
 from shopchimp.db.hooks import secret_context
 from shopchimp.db.intake import HookRow, IntakePool
+from shopchimp.db.intake_events import Came, Incoming, store
 from shopchimp.runtime import Runtime
+from shopchimp.web.pixel_inbox import Inbox, Tell
 
 log = structlog.get_logger()
 
@@ -56,11 +58,13 @@ class Hook:
 
 
 class Intake:
-    """Everything the webhook routes need beside the request."""
+    """Everything the webhook routes and the pixel's need beside the request. The pixel has a connection of its own."""
 
-    def __init__(self, runtime: Runtime, wake: Callable[[], None]) -> None:
-        url = runtime.database.engine.url.set(drivername="postgresql")
-        self.pool = IntakePool(url.render_as_string(hide_password=False))
+    def __init__(self, runtime: Runtime, wake: Callable[[], None], tell: Tell) -> None:
+        url = runtime.database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self.pool = IntakePool(url)
+        self.events = IntakePool(url, size=1, application="shopchimp-pixel")
+        self.inbox = Inbox(self._store_events, tell)
         self.vault: Vault = runtime.gateways.vault
         self.secrets = runtime.shopify_app.secrets
         self.clock = runtime.gateways.clock
@@ -86,6 +90,12 @@ class Intake:
         names = [*(f"customer:{who}" for who in customers), *([key] if key is not None else ())]
         return [grave for name in names for grave in self.vault.fingerprints(name)]
 
+    async def _store_events(self, events: Sequence[Incoming]) -> Came:
+        came = await store(self.events, events)
+        if came.new:
+            self.nudge()
+        return came
+
     def _opened(self, row: HookRow) -> Hook:
         if row.signing_secret is None:
             return Hook(row, None)
@@ -98,11 +108,14 @@ class Intake:
 
 
 @asynccontextmanager
-async def opened(runtime: Runtime, wake: Callable[[], None]) -> AsyncIterator[Intake]:
-    """Intake for as long as the process serves requests."""
-    intake = Intake(runtime, wake)
+async def opened(runtime: Runtime, wake: Callable[[], None], tell: Tell) -> AsyncIterator[Intake]:
+    """Intake for as long as the process serves requests. `tell`: what comes of the pixel's events."""
+    intake = Intake(runtime, wake, tell)
     await intake.pool.open()
+    await intake.events.open()
     try:
         yield intake
     finally:
+        await intake.inbox.close()
+        await intake.events.close()
         await intake.pool.close()
