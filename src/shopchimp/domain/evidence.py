@@ -9,7 +9,7 @@ two clocks may differ. Unknown times prove nothing. A tie counts for the opt-out
     contact pending         the same: asked again at the earliest when it signed up
     contact unsubscribed,   opted out, bounced or archived at the latest at `last_changed`, which profile edits move
     cleaned, archived       too (F12), and after its last opt-in; at exactly `opted_out_at` where a webhook told us
-                            its `fired_at` and no opt-in came after it
+                            its `fired_at` and no opt-in came after it or in the same second
 
 An opt-out follows the opt-in of the same contact. So where that opt-in is as late as Shopify's (our own write carries
 the time across, so it often is that very opt-in), Shopify's has been withdrawn since: Mailchimp is newer.
@@ -92,7 +92,8 @@ def newer_of(customer: CustomerConsent, contact: ContactConsent) -> Newer:
 def _opt_out_between(contact: ContactConsent) -> tuple[datetime | None, datetime | None]:
     """The earliest and the latest moment at which the contact can have left `subscribed`."""
     opted_in, opted_out, changed = contact.opted_in_at, contact.opted_out_at, contact.changed_at
-    if opted_out is not None and (opted_in is None or opted_out >= opted_in):
+    # within one of their seconds nobody knows which came last: after that opt-in they may have left again, untold
+    if opted_out is not None and (opted_in is None or opted_out > opted_in):
         return opted_out, opted_out
     if opted_in is not None and changed is not None and changed < opted_in:
         return opted_in, opted_in  # the times contradict each other: the later one is safe

@@ -64,6 +64,12 @@ def test_an_opt_out_before_the_last_opt_in_is_not_the_one_that_stands() -> None:
     assert newer_of(said(SUBSCRIBED, 0), contact) is Newer.SHOPIFY
 
 
+def test_an_opt_out_in_the_second_of_the_last_opt_in_may_have_come_before_it() -> None:
+    """L3: out, in again within the second, out once more; only the first was told. Planted: the second is proof."""
+    contact = ContactConsent(ContactStatus.UNSUBSCRIBED, at(-3), at(1), opted_out_at=at(-3))
+    assert newer_of(said(SUBSCRIBED), contact) is Newer.UNPROVEN
+
+
 def test_an_opt_in_that_reached_mailchimp_and_was_withdrawn_there_is_older() -> None:
     """Our own write carried the time across; a worker died; the person unsubscribed."""
     assert newer_of(said(SUBSCRIBED), ContactConsent(ContactStatus.UNSUBSCRIBED, at(0), at(60))) is Newer.MAILCHIMP

@@ -91,7 +91,7 @@ class Case:
     def shopify_opted_in_later(self) -> bool:
         """A Shopify opt-in is proven to be later than the contact's opt-out."""
         out = self.contact.opted_out_at
-        if out is None or (self.contact.opted_in_at is not None and out < self.contact.opted_in_at):
+        if out is None or (self.contact.opted_in_at is not None and out <= self.contact.opted_in_at):
             out = self.contact.changed_at
         opt_in = self.customer.updated_at
         return self.customer.state == S.SUBSCRIBED and out is not None and opt_in is not None and opt_in - out > SKEW

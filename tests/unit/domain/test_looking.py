@@ -352,6 +352,13 @@ def test_an_opt_in_after_the_told_opt_out_stands() -> None:
     assert look(person(SUB, IN), (customer(SUB, 60), contact(IN, 60, 60)), hint=told(50)).writes() == []
 
 
+def test_an_opt_out_of_which_nobody_told_is_not_answered_by_a_confirmation_mail() -> None:
+    """L3, L4: out (told), in again within that second, opted in in Shopify, out again, untold: the last one stands."""
+    sides = (customer(SUB, 53), contact(OUT, 50, 54))
+    played = look(person(NOT, UNASKED, opted_out_at=at(50)), sides)
+    assert [each.push.customer_state for each in played.writes()] == [UNSUB]
+
+
 def test_our_own_opt_out_is_no_word_of_the_person() -> None:
     """S21, S25: we unsubscribed them for Shopify; they opted in in Shopify before our own echo came back."""
     sides = (customer(SUB, 48), contact(OUT, -1000, 50))
