@@ -1,0 +1,228 @@
+"""What a round costs, what it leaves out, and what switching off means (S40, S41, S53)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from activity_ground import ACTIVITY, POLL, Readers, ago, claimed, readers, stamp
+
+from shopchimp.domain.addresses import subscriber_hash
+from shopchimp.domain.errors import Unavailable
+from shopchimp.jobs import chores as chore_jobs
+from shopchimp.jobs import lanes
+from shopchimp.mailchimp import reports
+from shopchimp.services.customer_events import campaign_pages, campaigns, engagement
+from shopchimp.shopify import metafields
+
+THREE = {"GET /campaigns": 1, "GET /reports": 1, "GET /sms-campaigns": 1}
+FACTS = "select count(*) as n from activity_facts"
+
+
+def facts(shop: Readers) -> int:
+    return int(shop.stage.rows(FACTS)[0]["n"])
+
+
+def test_a_round_without_news_costs_the_same_with_one_campaign_and_with_forty(new_database: Callable[[], str]) -> None:
+    """S53. Planted: figures asked for campaign by campaign; a digest without its end (all were read every time)."""
+    with readers(new_database()) as shop:
+        ana = shop.pair()
+        shop.does(shop.send(ana), "open", ana)
+        shop.round()
+        shopify = shop.stage.sandbox.calls()["shopify"]
+        assert shop.round() == THREE
+        for _ in range(39):
+            shop.does(shop.send(ana), "click", ana)
+        read = shop.round()
+        assert read["GET /reports/{campaign_id}/sent-to"] == 39
+        again = {name: n for name, n in shop.stage.sandbox.calls()["shopify"].items() if n != shopify.get(name)}
+        assert shop.round() == THREE
+        assert {name: shop.stage.sandbox.calls()["shopify"][name] for name in again} == again
+        assert shop.metafields(ana)["email_clicked_count"] == "39"
+
+
+def test_only_a_campaign_with_news_is_read_and_its_recipients_only_once(shop: Readers) -> None:
+    ana = shop.pair()
+    news, other = shop.send(ana), shop.send(ana)
+    shop.round()
+    shop.does(news, "open", ana)
+    asked = shop.round()
+    assert asked == {**THREE, "GET /reports/{campaign_id}/email-activity": 1}
+    assert other != news
+    shop.send(shop.pair(), id=news)  # it goes to somebody more
+    assert shop.round()["GET /reports/{campaign_id}/sent-to"] == 1
+
+
+def test_a_big_campaign_is_read_less_often_as_it_gets_older(shop: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaigns, "SMALL", 0)
+    ana = shop.pair()
+    news = shop.send(ana, at=stamp(ago(days=2)))
+    shop.round()
+    shop.does(news, "open", ana)
+    assert shop.round() == THREE
+    shop.sql("update campaigns set next_at = now() where id = :id", id=news)
+    shop.round()
+    assert shop.metafields(ana)["email_opened_count"] == "1"
+
+
+def test_a_campaign_of_more_than_thirty_days_ago_is_left_alone(shop: Readers) -> None:
+    ana = shop.pair()
+    shop.send(ana, at=stamp(ago(days=31)))
+    assert shop.round() == THREE
+    assert shop.metafields(ana) == {}
+
+
+def test_switched_off_nothing_is_asked_nor_written(shop: Readers) -> None:
+    """S41: both halves stop at once; what was written stays."""
+    ana = shop.pair()
+    news = shop.send(ana)
+    shop.round()
+    shop.does(news, "open", ana)
+    shop.set(customer_events=False)
+    assert shop.round() == {}
+    assert "email_opened_count" not in shop.metafields(ana)
+    assert shop.metafields(ana)["email_received_count"] == "1"
+    shop.set(customer_events=True)
+    shop.round()
+    assert shop.metafields(ana)["email_opened_count"] == "1"
+
+
+def test_switched_off_while_a_page_is_read_nothing_of_it_is_kept(
+    shop: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S41. Planted: the setting read only as the round begins."""
+    shop.send(shop.pair())
+    before = facts(shop)
+    ask = reports.sent_to
+
+    def off(*given: Any, **named: Any) -> Any:
+        shop.set(customer_events=False)
+        return ask(*given, **named)
+
+    monkeypatch.setattr(campaign_pages.reports, "sent_to", off)
+    shop.round()
+    assert facts(shop) == before
+    assert shop.waiting() == 0
+
+
+def test_switched_off_right_before_a_write_it_is_not_written(shop: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S41. Planted: the setting not read again after the customers were."""
+    ana = shop.pair()
+    shop.send(ana)
+    shop.poll()
+    look = metafields.tracking
+
+    def off(*given: Any) -> Any:
+        shop.sql("update shops set settings = settings || '{\"customer_events\": false}'")
+        return look(*given)
+
+    monkeypatch.setattr(engagement.shopify, "tracking", off)
+    dropped = shop.counted("engagement", "off")
+    shop.write()
+    assert shop.metafields(ana) == {}
+    assert shop.counted("engagement", "off") == dropped + 1
+
+
+def test_a_round_that_fails_halfway_goes_on_where_it_was(shop: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [shop.pair() for _ in range(5)]
+    monkeypatch.setattr(reports, "PAGE", 2)
+    news = shop.send(*people)
+    shop.does(news, "open", *people)
+    ask, asked = reports.email_activity, list[int]()
+
+    def fails(client: Any, campaign_id: str, *, since: Any, offset: int = 0) -> Any:
+        asked.append(offset)
+        if asked == [0, 2]:
+            raise Unavailable("mailchimp", "mc_unreachable", "a test")
+        return ask(client, campaign_id, since=since, offset=offset)
+
+    monkeypatch.setattr(campaign_pages.reports, "email_activity", fails)
+    shop.sql("update chores set due_at = now(), token = null where name = 'poll_campaigns'")
+    chore_jobs.drain(shop.stage.runtime, POLL, stop=shop.stage.stop)
+    shop.round()
+    assert asked == [0, 2, 2, 4]
+    for each in people:
+        assert (shop.metafields(each)["email_received_count"], shop.metafields(each)["email_opened_count"]) == (
+            "1",
+            "1",
+        )
+
+
+def test_who_lost_the_lease_stores_nothing(shop: Readers) -> None:
+    shop.round()
+    shop.send(shop.pair())
+    shop.sql("update chores set due_at = now(), token = null where name = 'poll_campaigns'")
+    chore = claimed(shop.stage.runtime)
+    assert chore is not None
+    shop.sql("update chores set token = null where name = 'poll_campaigns'")
+    before = facts(shop)
+    campaigns.poll(shop.stage.runtime.gateways, shop.stage.shop_id, chore)
+    assert facts(shop) == before
+    shop.round()
+    assert facts(shop) == before + 1
+
+
+def test_who_does_not_want_opens_followed_has_none_written(shop: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana = shop.pair()
+    news = shop.send(ana)
+    shop.does(news, "open", ana)
+    shop.does(news, "click", ana)
+    look = metafields.tracking
+
+    def opted_out(*given: Any) -> Any:
+        return {key: metafields.Tracked(key, each.email, follows_opens=False) for key, each in look(*given).items()}
+
+    monkeypatch.setattr(engagement.shopify, "tracking", opted_out)
+    shop.round()
+    assert shop.metafields(ana)["email_clicked_count"] == "1"
+    assert "email_opened_count" not in shop.metafields(ana)
+
+
+def test_somebody_elses_customer_gets_nothing(shop: Readers) -> None:
+    """The customer has another address by now, of which we have not heard yet."""
+    ana = shop.pair()
+    shop.send(ana)
+    shop.poll()
+    shop.stage.sandbox.edit("shopify", ana, set={"email": f"new-{ana}"})
+    shop.write()
+    assert shop.metafields(f"new-{ana}") == {}
+
+
+def test_who_becomes_a_customer_later_gets_it_then(shop: Readers) -> None:
+    email = "later@reads.example.com"
+    shop.stage.sandbox.edit("mailchimp", email, set={"status": "subscribed"})
+    shop.stage.mark(email, source="mailchimp")
+    shop.stage.live()
+    shop.send(email)
+    shop.round()
+    assert email not in shop.stage.sandbox.state("shopify")
+    shop.stage.sandbox.edit("shopify", email, set={"firstName": "Lou"})
+    shop.stage.mark(email)
+    shop.stage.live()
+    shop.sql("update chores set cursor = cursor - 'newcomers_at' where name = 'poll_campaigns'")
+    shop.round()
+    assert shop.metafields(email)["email_received_count"] == "1"
+
+
+def test_one_customer_whom_shopify_refuses_stops_nobody(shop: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [shop.pair() for _ in range(6)]
+    shop.send(*people, title="For all")
+    bad = shop.customer_id(people[2])
+    real = metafields.inputs
+
+    def spoilt(customer_id: int, values: Any) -> list[dict[str, str]]:
+        rows = real(customer_id, values)
+        return (
+            [{**row, "value": "none"} if row["key"].endswith("_count") else row for row in rows]
+            if (customer_id == bad)
+            else rows
+        )
+
+    monkeypatch.setattr(metafields, "inputs", spoilt)
+    shop.poll()
+    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works=ACTIVITY)
+    got = [bool(shop.metafields(each)) for each in people]
+    assert got == [True, True, False, True, True, True]
+    (parked,) = shop.stage.rows("select key, cause from changes where state = 'parked'")
+    assert (parked["key"], parked["cause"]) == (f"engaged:{subscriber_hash(people[2])}", "sh_metafield_refused")
