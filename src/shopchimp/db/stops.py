@@ -44,7 +44,7 @@ class Item:
     customer_id: int | None
     customer_state: str | None
     contact_status: str | None
-    about: str | None  # of something of the store's: `order:1001`, `product:7`
+    about: str | None  # of no person: `order:1001`, `product:7`; of customer events only `visitor` or `engaged`
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ _COLUMNS = {
     "customer_id": "coalesce(p.customer_id, c.customer_id)",
     "customer_state": "p.customer_state",
     "contact_status": "p.contact_status",
-    "about": "case when c.kind = 'commerce' then c.key end",
+    "about": "case c.kind when 'commerce' then c.key when 'event' then split_part(c.key, ':', 1) end",
 }
 _SELECT = ", ".join(f"{_COLUMNS.get(field.name, f'c.{field.name}')} as {field.name}" for field in fields(Item))
 

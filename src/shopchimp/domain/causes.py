@@ -210,6 +210,21 @@ CAUSES: dict[str, Cause] = {
         "The sums don't close",
         "Shopify has more than we have seen. shopchimp looks for the rest by itself; look again.",
     ),
+    "pixel_no_extension": _act(
+        "The web pixel isn't deployed",
+        "Whoever runs shopchimp deploys it to Shopify once. It is tried again every hour; everything else is synced.",
+    ),
+    "pixel_other_version": _act(
+        "The web pixel in Shopify is another version",
+        "Whoever runs shopchimp deploys the one of this version. It is tried again every hour; the rest is synced.",
+    ),
+    "pixel_refused": _act(
+        "Shopify refused the web pixel", "Its own words are below. It is tried again every hour; the rest is synced."
+    ),
+    "pixel_inactive": _passing(
+        "Store events aren't arriving",
+        "Either the visitors who bought since declined marketing, or the pixel doesn't run in your store.",
+    ),
     "internal": _act("Something went wrong on our side", "We've been told. The reference is in the log."),
 }
 

@@ -12,6 +12,7 @@ from shopchimp.db.activities import Activity, Filter
 from shopchimp.db.session import Database
 from shopchimp.domain.causes import Cause, cause
 from shopchimp.services import words
+from shopchimp.services.customer_events import words as event_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,17 @@ def _completeness(activity: Activity) -> str:
     return "The sums of orders and products don't close" if activity.detail.get("open") else "The sums close again"
 
 
+def _event(activity: Activity) -> str:
+    return event_words.event(activity.detail)
+
+
+def _engagement(activity: Activity) -> str:
+    return event_words.engagement(activity.detail)
+
+
 _WHAT = {
+    "event": _event,
+    "engagement": _engagement,
     "completeness": _completeness,
     "order": _order,
     "cart": _cart,

@@ -62,6 +62,8 @@ ACTIVITY_KINDS = {
     "cart": "Cart",
     "product": "Product",
     "promo": "Promo code",
+    "event": "Store event",
+    "engagement": "Email and SMS activity",
     "completeness": "Completeness",
     "breaker": "Circuit breaker",
     "privacy": "Privacy",

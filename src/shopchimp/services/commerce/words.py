@@ -50,10 +50,12 @@ _ABOUT = {
     "checkout": "Cart",
     "cart": "Cart",
     "discount": "Discount",
+    "visitor": "A visitor of the store",
+    "engaged": "A contact's email and SMS activity",
 }
 
 
 def about(key: str) -> str:
     """What a change is about that is no person's: "Order 5600000000401"."""
     kind, _, number = key.partition(":")
-    return f"{_ABOUT.get(kind, kind)} {number}"
+    return f"{_ABOUT.get(kind, kind)} {number}".strip()

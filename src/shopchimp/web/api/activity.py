@@ -26,6 +26,8 @@ Kind = Literal[
     "cart",
     "product",
     "promo",
+    "event",
+    "engagement",
     "completeness",
     "breaker",
     "privacy",
