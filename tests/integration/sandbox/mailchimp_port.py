@@ -57,11 +57,18 @@ class Api:
         self.list = f"/lists/{self.list_id}"
 
     def __call__(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **query: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        root: str = "/3.0",
+        **query: Any,
     ) -> Answer:
         sent = {"authorization": f"Bearer {self.token}", "host": "sandbox.test", **(headers or {})}
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        full = path if path.startswith(("/oauth2", "/contacts")) else f"/3.0{path}"
+        full = path if path.startswith(("/oauth2", "/contacts")) else f"{root}{path}"
         scope = {
             "type": "http",
             "method": method,

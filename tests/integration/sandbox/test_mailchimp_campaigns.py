@@ -2,7 +2,10 @@
 
 import gzip
 import json
+import re
+from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from jsonschema import Draft4Validator, FormatChecker
@@ -274,6 +277,68 @@ def test_the_feed_has_everything_newest_first(api: Mailings) -> None:
     assert api("GET", f"{path}/activity-feed", activity_filters="sms").status == 400
     old = api.read(f"{path}/activity", action="open,click")
     assert [(each["action"], each["campaign_id"]) for each in old["activity"]] == [("click", sent), ("open", sent)]
+
+
+# Pages
+
+
+class Pages(Mailings):
+    """The pages of campaigns, and their buttons by their labels."""
+
+    here = "/campaigns"
+
+    def shown(self, path: str = "") -> str:
+        answer = self("GET", path or self.here, root="")
+        assert answer.status == 200, answer.content
+        return unescape(answer.content.decode())
+
+    def press(self, label: str, **fields: str) -> int:
+        (do,) = re.findall(rf'<button name="do" value="(\w+)">{re.escape(label)}</button>', self.shown())
+        return self("POST", self.here, urlencode({**fields, "do": do}).encode(), root="").status
+
+
+def _form(api: Pages, **fields: str) -> int:
+    return api("POST", api.here, urlencode(fields).encode(), root="").status
+
+
+def test_a_campaign_is_sent_and_read_on_the_pages() -> None:
+    api = Pages()
+    assert 'href="/campaigns"' in api.shown("/")
+    assert api.press("Send to all subscribed", title="Sale & more", link=MUG, audience=api.list_id) == 303
+    ((path, sent),) = re.findall(r'href="(/campaigns/(\w+))"', api.shown())
+    api.here = path
+    assert _form(api, do="open", email="ana@example.com") == 303
+    assert api.press("Click the link", email="ana@example.com", url=MUG) == 303
+    assert api.press("Let Apple's proxy open it", email="bo@example.com") == 303
+    assert api.press("Let a scanner click it", email="cleo@example.com", url=MUG) == 303
+    assert api.press("Unsubscribe by its link", email="dan@example.com") == 303
+    assert api.press("Report as spam", email="none@example.com") == 400  # was no recipient
+    assert api.acted(sent) == {"ana": ["open", "click"], "bo": ["open"], "cleo": ["click"], "dan": []}
+    assert api.acted(sent, filter_bots="true") == {"ana": ["open", "click"], "bo": [], "cleo": [], "dan": []}
+    page = api.shown()
+    assert "Sale & more" in page
+    assert "2, 1 of them themselves" in page
+    assert api.member("dan@example.com")["status"] == "unsubscribed"
+    contact = api.shown(f"/contacts/{api.list_id}/ana@example.com")
+    assert f'click: <a href="{path}">Sale & more</a> {MUG}' in contact
+    api("POST", f"{api.list}/members/ana@example.com/events", {"name": "product_viewed", "properties": {"a": "<b>"}})
+    assert b"Event <b>product_viewed</b> a: &lt;b&gt;" in api("GET", f"/contacts/{api.list_id}/ana@example.com").content
+
+
+def test_texts_and_crowds_on_the_pages() -> None:
+    api = Pages()
+    api.edit(email="ana@example.com", sms={"status": "subscribed", "phone": "+14045550123"})
+    assert api.press("Send to all SMS subscribers", title="Early access", audience=api.list_id) == 303
+    assert api.read("/sms-campaigns")["sms_campaigns"][0]["name"] == "Early access"
+    sent = api.send()
+    api.here = f"/campaigns/{sent}"
+    (many,) = re.findall(r'aria-label="As many">(.*?)</form>', api.shown())
+    assert re.findall(r'value="(many_\w+)"', many) == ["many_open", "many_click"]
+    for do in ("many_open", "many_click"):
+        assert _form(api, do=do, percent="50") == 303
+    assert sorted(each for acts in api.acted(sent).values() for each in acts) == ["click"] * 2 + ["open"] * 2
+    assert api("GET", "/campaigns/none", root="").status == 404
+    assert api("POST", "/campaigns/none", b"do=open", root="").status == 404
 
 
 # The contract

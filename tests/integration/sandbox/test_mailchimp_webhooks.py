@@ -185,6 +185,44 @@ def test_what_is_told_has_the_fields_of_the_stored_examples(told: Told, example:
         assert len(letter["data[id]"]) == len(sent["data[id]"]) == 10
 
 
+def test_a_campaign_is_told_as_in_the_example(told: Told) -> None:
+    """Once, when it is sent; by the sources flags of no hook kept away (the SMS one is, by the merchant's)."""
+    told.add("ana@example.com")
+    told.edit(sms={"status": "subscribed", "phone": SMS})
+    told("PATCH", f"{told.list}/webhooks/{told.hook['id']}", {"sources": {"admin": False}})
+    told.letters.take()
+    draft = told.sandbox.edit({"campaign": {"title": "November news", "draft": True}})["id"]
+    assert told.heard() == []
+    for _ in range(2):  # the second time to some more
+        told.sandbox.edit({"campaign": {"id": draft}})
+    told.sandbox.edit({"campaign": {"silent": True}})
+    told.sandbox.edit({"sms_campaign": {}})
+    (letter,) = told.letters.take()
+    assert letter.pop("fired_at")
+    assert letter == {
+        "type": "campaign",
+        "data[id]": draft,
+        "data[subject]": "November news",
+        "data[status]": "sent",
+        "data[reason]": "",
+        "data[list_id]": told.list_id,
+    }
+    told("PATCH", f"{told.list}/webhooks/{told.hook['id']}", {"sources": {"admin": True}})
+    told.sandbox.edit({"sms_campaign": {}})
+    assert [letter["type"] for letter in told.letters.take()] == ["sms_campaign"]
+
+
+def test_who_leaves_by_a_mail_leaves_with_its_name(told: Told) -> None:
+    told.add("ana@example.com")
+    told.add("bo@example.com")
+    sent = told.sandbox.edit({"campaign": {}})["id"]
+    told.letters.take()
+    for name, do in (("ana", "unsubscribe"), ("bo", "bounce")):
+        told.sandbox.edit({"activity": {"do": do, "email": f"{name}@example.com"}})
+    letters = told.letters.take()
+    assert [(each["type"], each["data[campaign_id]"]) for each in letters] == [("unsubscribe", sent), ("cleaned", sent)]
+
+
 def test_the_contents_are_those_of_the_contact(told: Told) -> None:
     told.clock.at = 1_795_293_657.4  # 2026-11-21 20:40:57
     home = {"addr1": "1 Test St", "addr2": "", "city": "Atlanta", "state": "GA", "zip": "30308", "country": "US"}

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from shopchimp.sandbox.faults import read_body
 from shopchimp.sandbox.mailchimp import (
+    campaign_pages,
     campaign_routes,
     commerce_routes,
     contacts,
@@ -328,15 +329,27 @@ class MailchimpSandbox:
                 content = pages.contacts(self.account, list_id, query)
             case "GET", ["contacts", list_id, key]:
                 content = pages.contact(self.account, list_id, key)
-            case "POST", ["contacts", list_id, *key] if len(key) < 2:
-                try:
-                    there = page_forms.submit(self.account, list_id, key[0] if key else None, body)
-                except (KeyError, ValueError) as error:
-                    raise Problem(400, "Bad Request", str(error)) from error
-                return 303, [(b"location", there.encode())], b""
+            case "GET", ["campaigns"]:
+                content = pages.campaigns(self.account)
+            case "GET", ["campaigns", key]:
+                content = pages.campaign(self.account, key)
+            case "POST", [name, *keys]:
+                return 303, [(b"location", self._submit(name, keys, body).encode())], b""
             case _:
                 raise general("not_found")
         return 200, [(b"content-type", _HTML)], content
+
+    def _submit(self, name: str, keys: list[str], body: bytes) -> str:
+        """What a form of a page asks for; the answer is where to go next."""
+        try:
+            match name, keys:
+                case "contacts", [list_id, *key] if len(key) < 2:
+                    return page_forms.submit(self.account, list_id, key[0] if key else None, body)
+                case "campaigns", [*key] if len(key) < 2:
+                    return campaign_pages.submit(self.account, key[0] if key else None, body)
+        except (LookupError, ValueError) as error:
+            raise Problem(400, "Bad Request", str(error)) from error
+        raise general("not_found")
 
 
 def _token(headers: Mapping[str, str]) -> str | None:

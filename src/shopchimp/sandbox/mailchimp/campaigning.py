@@ -135,10 +135,16 @@ def _drawn(campaign: Campaign, given: Mapping[str, Any], dice: Random) -> list[i
     """Places of the recipients it is about, in the order of sending."""
     emails = given.get("emails") or ([given["email"]] if "email" in given else None)
     if emails is not None:
-        return [campaign.places[each.number] for each in _named(campaign.audience, emails)]
+        return [_place(campaign, each) for each in _named(campaign.audience, emails)]
     everybody = len(campaign.recipients)
     count = int(given.get("count", round(everybody * float(given.get("share", 1)))))
     return sorted(dice.sample(range(everybody), min(count, everybody)))
+
+
+def _place(campaign: Campaign, member: Member) -> int:
+    if member.number not in campaign.places:
+        raise LookupError(f"{member.email} did not get {campaign.title}")
+    return campaign.places[member.number]
 
 
 def _leave(account: Account, campaign: Campaign, place: int, do: str, at: int) -> None:

@@ -25,7 +25,7 @@ def feed(account: Account, call: Call) -> Mapping[str, Any]:
     audience, member = known_member(account, call)
     count, offset = call.number("count", 10, 1000), call.number("offset", 0)
     wanted = set(filter(None, call.query.get("activity_filters", "").split(",")))
-    found = [each for each in _items(account, audience, member) if not wanted or each[1]["activity_type"] in wanted]
+    found = [each for each in items_of(account, audience, member) if not wanted or each[1]["activity_type"] in wanted]
     found.sort(key=lambda each: each[0], reverse=True)
     items = [item for _, item in found[offset : offset + count]]
     document = {"activity": items, "email_id": member.digest.hex(), "list_id": audience.id, "_links": []}
@@ -78,7 +78,8 @@ def _more(act: Act) -> Item:
     return {"url": act.url} if act.action == "click" else {"type": act.kind} if act.action == "bounce" else {}
 
 
-def _items(account: Account, audience: Audience, member: Member) -> Iterator[tuple[int, Item]]:
+def items_of(account: Account, audience: Audience, member: Member) -> Iterator[tuple[int, Item]]:
+    """Everything that a contact did or got, with its time, in no order."""
     for campaign in _campaigns(account, audience, member):
         place = campaign.places[member.number]
         about = {"campaign_id": campaign.id, "campaign_title": campaign.title}

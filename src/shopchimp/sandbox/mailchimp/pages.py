@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Final
 from urllib.parse import urlencode
 
+from shopchimp.sandbox.mailchimp import campaign_pages
 from shopchimp.sandbox.mailchimp.account import NAME, Account
 from shopchimp.sandbox.mailchimp.audience import COMPLIANCE, STATUSES, Audience, Member
 from shopchimp.sandbox.mailchimp.clock import written
@@ -36,7 +37,16 @@ def home(account: Account) -> bytes:
         for each in account.audiences.values()
     )
     head = "<tr><th>Audience</th><th>Contacts</th><th>Subscribed</th><th>Unsubscribed</th></tr>"
-    return page("Audiences", f"<h1>Audiences</h1><table>{head}{rows}</table>")
+    campaigns = '<p><a href="/campaigns">Campaigns</a></p>'
+    return page("Audiences", f"<h1>Audiences</h1><table>{head}{rows}</table>{campaigns}")
+
+
+def campaigns(account: Account) -> bytes:
+    return page("Campaigns", campaign_pages.overview(account))
+
+
+def campaign(account: Account, campaign_id: str) -> bytes:
+    return page(*campaign_pages.one(account, campaign_id))
 
 
 def contacts(account: Account, list_id: str, query: Mapping[str, str]) -> bytes:
@@ -86,6 +96,7 @@ def contact(account: Account, list_id: str, key: str) -> bytes:
     facts |= _sms_facts(member)
     rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in facts.items())
     forms = _CHOICES + _texting(member) + _profile(audience, member) + _any_status(member)
+    forms += campaign_pages.activity(account, audience, member)
     title = _title(member)
     return page(title, f"<h1>{escape(title)}</h1><table>{rows}</table>{forms}")
 
