@@ -8,6 +8,7 @@ RUN python -m venv /opt/build
 RUN /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement requirements/build.txt
 COPY pyproject.toml README.md ./
 COPY src src
+COPY extensions extensions
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && /opt/shopchimp/bin/pip install --no-cache-dir --no-deps dist/*.whl
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,18 @@ def test_what_the_image_copies_is_sent_to_the_builder() -> None:
             for source in rest.split()[:-1]:
                 assert (PROJECT / source).exists(), source
                 assert source.split("/")[0] in kept, source
+
+
+def test_the_installed_package_carries_the_pixel(tmp_path: Path) -> None:
+    """The sandbox's storefront runs the extension's own code, also where there is no checkout."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    (wheel,) = WheelBuilder(str(PROJECT)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(wheel) as content:
+        folder = "shopchimp/sandbox/pixel_extension"
+        assert {f"{folder}/shopify.extension.toml", f"{folder}/src/pixel.js", f"{folder}/src/index.js"} <= set(
+            content.namelist()
+        )
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,7 @@ class Extension:
     analytics: bool
     preferences: bool
     sale_of_data: str  # enabled: not for those who opted out
-    code: Path  # folder of pixel.js
-
-    def source(self) -> str:
-        """pixel.js as it stands: a change is seen at the next page view."""
-        return (self.code / "pixel.js").read_text(encoding="utf-8")
+    code: Path  # folder of index.js and pixel.js, read anew for every page: a change is seen at once
 
 
 def read_extension(folder: Path) -> Extension:

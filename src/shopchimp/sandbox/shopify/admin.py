@@ -1,25 +1,20 @@
 """The fake admin: shops, customers to look at and edit, and the app in its frame."""
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from urllib.parse import urlencode, urlsplit
 
 from shopchimp.sandbox.shopify.consent import WRITABLE
 from shopchimp.sandbox.shopify.editing import SMS_STATES, STATES, change_customer, create_customer
-from shopchimp.sandbox.shopify.fields import display_name, iso, iso_or_none
 from shopchimp.sandbox.shopify.listing import count_customers, list_customers
 from shopchimp.sandbox.shopify.oauth import AppIdentity, admin_host, session_token, signed_query
+from shopchimp.sandbox.shopify.rendering import form_of, page_text, rendered
 from shopchimp.sandbox.shopify.shop import Shop
 from shopchimp.sandbox.shopify.store import Customer
 from shopchimp.sandbox.shopify.wire import Reply, Request, html, redirect, script
 
 SHOWN: Final = 50
 _ON_FORM: Final = ("firstName", "lastName", "email", "phone", "marketingState", "smsMarketingState", "tags")
-_PAGES: Final = files("shopchimp.sandbox").joinpath("pages")
 
 
 def page(shops: Mapping[str, Shop], app: AppIdentity, request: Request) -> Reply:
@@ -27,7 +22,7 @@ def page(shops: Mapping[str, Shop], app: AppIdentity, request: Request) -> Reply
     if parts == [""]:
         return _render("shops.html", shops=list(shops.values()), app=app)
     if parts == ["app-bridge.js"]:
-        return script(_text("app-bridge.js"))
+        return script(page_text("app-bridge.js"))
     shop = shops.get(f"{parts[1]}.myshopify.com") if parts[0] == "store" and len(parts) > 1 else None
     if shop is None:
         return _missing()
@@ -37,13 +32,13 @@ def page(shops: Mapping[str, Shop], app: AppIdentity, request: Request) -> Reply
         case "GET", ["customers", "new"]:
             return _new_customer(shop, {})
         case "POST", ["customers", "new"]:
-            return _create(shop, request.body)
+            return _create(shop, request)
         case "POST", ["customers", number, "delete"]:
             return _delete(shop, number)
         case "GET", ["customers", number]:
             return _customer(shop, number)
         case "POST", ["customers", number]:
-            return _change(shop, number, request.body)
+            return _change(shop, number, request)
         case "GET", ["apps", _, *inside]:
             return _framed(shop, app, "/".join(inside), request)
         case "POST", ["uninstall"]:
@@ -69,7 +64,7 @@ def _customer(shop: Shop, number: str, problem: str | None = None) -> Reply:
     return _render("customer.html", shop=shop, customer=customer, **shown)
 
 
-def _change(shop: Shop, number: str, body: bytes) -> Reply:
+def _change(shop: Shop, number: str, request: Request) -> Reply:
     """What the form says otherwise than the customer; fields that are not in it stay."""
     customer = _numbered(shop, number)
     if customer is None:
@@ -83,7 +78,7 @@ def _change(shop: Shop, number: str, body: bytes) -> Reply:
         "marketingState": customer.email_state,
         "smsMarketingState": customer.sms_state,
     }
-    form = _form(body)
+    form = form_of(request)
     values = {name: form[name] for name, shown in before.items() if form.get(name, shown) != shown}
     try:
         change_customer(shop.customers, customer, _with_tags(values))
@@ -97,8 +92,8 @@ def _new_customer(shop: Shop, given: Mapping[str, str], problem: str | None = No
     return _render("customer_new.html", shop=shop, given=shown, writable=WRITABLE, problem=problem)
 
 
-def _create(shop: Shop, body: bytes) -> Reply:
-    form = _form(body)
+def _create(shop: Shop, request: Request) -> Reply:
+    form = form_of(request)
     values = {name: value for name, value in form.items() if value}
     try:
         customer = create_customer(shop.customers, _with_tags(values))
@@ -116,10 +111,6 @@ def _delete(shop: Shop, number: str) -> Reply:
         return _customer(shop, number, "Customer can’t be deleted because they have associated orders")
     shop.customers.delete(customer)
     return redirect(f"/store/{shop.name}/customers", 303)
-
-
-def _form(body: bytes) -> dict[str, str]:
-    return dict(parse_qsl(body.decode(), keep_blank_values=True))
 
 
 def _with_tags(values: Mapping[str, str]) -> dict[str, Any]:
@@ -151,15 +142,4 @@ def _missing() -> Reply:
 
 
 def _render(name: str, **values: Any) -> Reply:
-    return html(200, _environment().get_template(name).render(values))
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined)
-    environment.globals.update(iso=iso, iso_or_none=iso_or_none, display_name=display_name)
-    return environment
-
-
-def _text(name: str) -> str:
-    return _PAGES.joinpath(name).read_text(encoding="utf-8")
+    return html(200, rendered(name, **values))

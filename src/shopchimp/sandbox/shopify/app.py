@@ -1,4 +1,4 @@
-"""The Shopify of the sandbox as one ASGI application: OAuth, the Admin API, result files and the fake admin.
+"""The Shopify of the sandbox as one ASGI application: OAuth, the Admin API, result files, fake admin, storefront.
 
 It is the inner part: `shopchimp.sandbox.faults.Traffic` goes around it. Every call is answered without waiting, so one
 process needs no locks; only result files are streamed. Paths carry the shop first (`/{shop}/admin/...`); where a client
@@ -22,7 +22,7 @@ from shopchimp.sandbox.extension import Extension
 from shopchimp.sandbox.faults import read_body
 from shopchimp.sandbox.people import Person
 from shopchimp.sandbox.recording import WriteLog
-from shopchimp.sandbox.shopify import admin, graphql_api
+from shopchimp.sandbox.shopify import admin, graphql_api, storefront
 from shopchimp.sandbox.shopify.authorize import authorize, form_or_json, session_token_answer
 from shopchimp.sandbox.shopify.commerce_editing import edit_commerce
 from shopchimp.sandbox.shopify.commerce_state import all_durable_commerce
@@ -156,6 +156,8 @@ class ShopifySandbox:
             return json_reply(200, {"expired": True})
         if request.path in OWN_CONTROL and request.method == "POST":
             return self._own_control(request)
+        if visited := self.shops.get(request.path.split("/", 2)[1]):
+            return storefront.page(visited, request)
         return admin.page(self.shops, self.app, request)
 
     def _own_control(self, request: Request) -> Reply:
