@@ -19,7 +19,7 @@ from shopchimp.domain.customer_events.beacon import Beacon
 from shopchimp.domain.customer_events.keeping import put_together
 
 WAITING, SENDING, SENT, DROPPED = "waiting", "sending", "sent", "dropped"
-OFF, TOO_OLD = "off", "too_old"  # reasons why events were dropped
+OFF, TOO_OLD, DISCONNECTED = "off", "too_old", "disconnected"  # reasons why events were dropped
 A_VISITOR = 500  # events of one visitor that are loaded at once, the oldest first
 
 # What is left of an event that isn't needed any more.

@@ -14,6 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from shopchimp.domain.addresses import subscriber_hash
+
 TOMBSTONE_DAYS = 90
 _COLUMNS = "id, digest, shop_id, domain, topic, body, received_at, attempts, done_at, proof"
 
@@ -204,12 +206,21 @@ def erase(
         "keys": list(keys),
         "gid": f"gid://shopify/Customer/{customer_id}",
         "words": [key for key in keys if "@" in key],
+        "contacts": [subscriber_hash(key) for key in keys if "@" in key],
     }
     return {name: int(tx.execute(text(query), values).rowcount) for name, query in _ERASE.items()}
 
 
 _RUNS = "select id from sync_runs where shop_id = :shop"
 _THEM = "(key = any(:keys) or customer_id = :customer)"
+
+
+# Whose browsers they are: by the link, and by what they said themselves while it waits.
+_BROWSERS = f"""
+    select visitor from visitors where shop_id = :shop and {_THEM}
+    union select visitor from customer_events where shop_id = :shop and visitor is not null
+        and (customer_id = :customer or email = any(:words))
+"""
 
 
 def _says(column: str) -> str:
@@ -244,6 +255,20 @@ _ERASE = {
         where audit_id in (select id from audits where shop_id = :shop) and key = any(:keys)
     """,
     "changes": f"delete from changes where shop_id = :shop and {_THEM}",
+    "event_changes": f"""
+        delete from changes where shop_id = :shop and kind = 'event' and (
+            key in (select 'visitor:' || visitor from ({_BROWSERS}) b)
+            or key in (select 'engaged:' || c from unnest(cast(:contacts as text[])) c))
+    """,
+    "customer_events": f"""
+        delete from customer_events where shop_id = :shop and (customer_id = :customer or email = any(:words)
+            or visitor in ({_BROWSERS}))
+    """,
+    "visitors": f"delete from visitors where shop_id = :shop and {_THEM}",
+    "activity_facts": "delete from activity_facts where shop_id = :shop and contact = any(:contacts)",
+    "engagements": """
+        delete from engagements where shop_id = :shop and (contact = any(:contacts) or key = any(:words))
+    """,
     "other_changes": f"update changes set detail = null where shop_id = :shop and {_says('detail')}",
     "activities": f"""
         update activities set person_id = null, detail = '{{"erased": true}}'::jsonb
@@ -288,7 +313,32 @@ def collected(tx: Connection, shop_id: int, person_ids: Sequence[int]) -> dict[s
             and lower(node ->> 'email') in ({_OF_PEOPLE.format("lower(email)")})
         """
     )
-    found = {"people": people, "activity": log, "readings_of_syncs": readings, "orders_and_carts": bought}
+    mine = f"(customer_id in ({_OF_PEOPLE.format('customer_id')}) or {{}} in ({_OF_PEOPLE.format('key')}))"
+    browsers = f"select visitor from visitors where shop_id = :shop and {mine.format('key')}"
+    seen = text(
+        f"""
+        select to_jsonb(e) - 'shop_id' from customer_events e where shop_id = :shop
+            and ({mine.format("email")} or visitor in ({browsers}))
+        union all
+        select to_jsonb(v) - 'shop_id' from visitors v where shop_id = :shop and {mine.format("key")}
+        """
+    )
+    contacts = _OF_PEOPLE.format("md5(key)")
+    messages = text(
+        f"""
+        select to_jsonb(g) - 'shop_id' from engagements g where shop_id = :shop and contact in ({contacts})
+        union all
+        select to_jsonb(f) - 'shop_id' from activity_facts f where shop_id = :shop and contact in ({contacts})
+        """
+    )
+    found = {
+        "people": people,
+        "activity": log,
+        "readings_of_syncs": readings,
+        "orders_and_carts": bought,
+        "store_events": seen,
+        "messages": messages,
+    }
     return {name: [row[0] for row in tx.execute(query, values)] for name, query in found.items()}
 
 
@@ -305,6 +355,12 @@ _OF_SHOP = (
     "tombstones",
     "commerce_items",
     "checkouts",
+    "customer_events",
+    "visitors",
+    "event_counts",
+    "campaigns",
+    "activity_facts",
+    "engagements",
 )
 
 

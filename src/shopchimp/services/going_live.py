@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import audits, breakers, changes, chores, connections, lanes
+from shopchimp.db import audits, breakers, changes, chores, connections, customer_events, lanes, pixels
 from shopchimp.services import backfills
 from shopchimp.services.customer_events import PIXEL, POLL_CAMPAIGNS
 
@@ -24,6 +24,7 @@ def prepare(tx: Connection, shop_id: int) -> None:
 def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
     """The first sync is complete: what waited is worked on, and both sides are asked for what no webhook told."""
     connections.go_live(tx, shop_id, contacts=contacts)
+    pixels.ensure(tx, shop_id)
     for name in (HOOKS, AUDIENCE, POLL_CUSTOMERS, POLL_CONTACTS, POLL_CAMPAIGNS, PIXEL):
         chores.ensure(tx, shop_id, name)
     for name in (AUDIT, RETENTION):
@@ -48,4 +49,5 @@ def close_lanes(tx: Connection, shop_id: int) -> None:
     audits.stop_all(tx, shop_id)
     chores.forget_all(tx, shop_id)
     changes.forget_all(tx, shop_id)
+    customer_events.drop_all(tx, shop_id, customer_events.DISCONNECTED)
     breakers.forget_all(tx, shop_id)

@@ -13,12 +13,14 @@ CHECKOUT_DAYS = 90  # without a word: Shopify itself keeps an abandoned checkout
 
 def forget_old(gateways: Gateways, shop_id: int, _chore: Chore) -> float:
     """The chore `retention`. Activities stay."""
-    while True:
-        with gateways.database.transaction() as tx:
-            if not retention.forget_deliveries(tx, shop_id):
-                break
+    for forget in (retention.forget_deliveries, retention.forget_events, retention.forget_facts):
+        more = True
+        while more:
+            with gateways.database.transaction() as tx:
+                more = forget(tx, shop_id)
     with gateways.database.transaction() as tx:
         retention.forget_figures(tx, shop_id)
+        retention.forget_visitors(tx, shop_id)
         checkouts.forget_older(tx, shop_id, CHECKOUT_DAYS)
     privacy.tidy(gateways)
     return DAY

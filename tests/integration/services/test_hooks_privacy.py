@@ -197,6 +197,25 @@ def _everywhere(played: Stage) -> None:
             "insert into commerce_nodes (run_id, kind, n, gid, node) values (:run, 'order', 1, 'gid://shopify/Order/9',"
             " jsonb_build_object('email', cast(:mail as text)))"
         ),
+        (
+            "insert into customer_events (shop_id, id, name, visitor, customer_id, email, happened_at, consent) values"
+            " (:shop, 'by-mail', 'checkout_started', 'browser-1', null, :mail, now(), '{}'),"
+            " (:shop, 'by-number', 'page_viewed', 'browser-2', 4242, null, now(), '{}'),"
+            " (:shop, 'by-browser', 'page_viewed', 'browser-3', null, null, now(), '{}'),"
+            " (:shop, 'of-another', 'page_viewed', 'browser-4', 888, null, now(), '{}')"
+        ),
+        "insert into visitors (shop_id, visitor, key) values (:shop, 'browser-3', :mail)",
+        "insert into visitors (shop_id, visitor, customer_id) values (:shop, 'browser-4', 888)",
+        (
+            "insert into changes (shop_id, kind, key, lane, source) select :shop, 'event', key, 'events', 'pixel'"
+            " from unnest(array['visitor:browser-1', 'visitor:browser-2', 'visitor:browser-3', 'visitor:browser-4',"
+            " 'engaged:' || md5(:mail), 'engaged:' || md5('b@example.com')]) key"
+        ),
+        "insert into engagements (shop_id, contact, key) values (:shop, md5(:mail), :mail), (:shop, 'other', 'b@e.com')",
+        (
+            "insert into activity_facts (shop_id, key, contact, campaign, action, at) values"
+            " (:shop, 'f1', md5(:mail), 'c1', 'email_opened', now()), (:shop, 'f2', 'other', 'c1', 'email_opened', now())"
+        ),
     ]
     with played.database.transaction() as tx:
         for statement in statements:
@@ -212,6 +231,20 @@ def _holding(played: Stage) -> list[str]:
             if tx.execute(text(query), {"mail": f"%{CANARY}%"}).scalar_one():
                 found.append(table)
     return found
+
+
+def _of_events(played: Stage) -> dict[str, list[str]]:
+    """What is there of customer events: nothing of it need say an address to be somebody's."""
+    return {
+        table: [row["key"] for row in played.rows(f"select {column} as key from {table} {where} order by 1")]
+        for table, column, where in (
+            ("customer_events", "id", ""),
+            ("visitors", "visitor", ""),
+            ("changes", "key", "where kind = 'event'"),
+            ("engagements", "contact", ""),
+            ("activity_facts", "key", ""),
+        )
+    }
 
 
 def test_data_and_erasure(played: Stage) -> None:
@@ -238,11 +271,21 @@ def test_data_and_erasure(played: Stage) -> None:
         "checkout",
     }
 
+    assert sorted(each.get("id", "") for each in data["store_events"]) == ["", "by-browser", "by-mail", "by-number"]
+    assert [each["key"] for each in data["messages"]] == [CANARY, "f1"]
+
     stranger = _ask(played, "customers/redact", customer={"id": 777, "email": CANARY})
     erasure = _ask(played, "customers/redact", customer={"id": 4242, "email": CANARY})
     privacy.work(gateways)
     assert played.sandbox.state("mailchimp")[CANARY]["status"] == "unsubscribed"
     assert _holding(played) == []
+    assert _of_events(played) == {
+        "customer_events": ["of-another"],
+        "visitors": ["browser-4"],
+        "changes": ["engaged:" + hashlib.md5(b"b@example.com").hexdigest(), "visitor:browser-4"],
+        "engagements": ["other"],
+        "activity_facts": ["f2"],
+    }
     _everywhere_again(played)
     _hurry(played)
     privacy.work(gateways)

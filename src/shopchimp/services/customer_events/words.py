@@ -41,6 +41,7 @@ NOT_SENT: Mapping[str, str] = {
     "refused": "Mailchimp refused it",
     "off": "it waited when Customer Event Syncing was switched off",
     "too_old": "it waited for too long",
+    "disconnected": "the store or its audience was disconnected while it waited",
 }
 SOURCES: Mapping[str, str] = {
     ContactAction.EMAIL_RECEIVED.value: "Campaign reports: who it was sent to, without those it bounced from",
