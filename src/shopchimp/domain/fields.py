@@ -9,7 +9,7 @@ values are those of mailchimp.md section 4.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -214,7 +214,6 @@ class Fields:
     agreed: dict[str, Any] = field(default_factory=dict)
 
 
-_NOTHING_INTENDED = Fields()
 _PARTS = ("addr1", "addr2", "city", "state", "zip", "country")
 
 
@@ -224,13 +223,13 @@ def merge_three(
     known: Mapping[str, Any] | None,
     field_map: FieldMap,
     *,
-    intended: Fields | None = None,
+    intended: Sequence[Fields] = (),
 ) -> Fields:
     """A three-way merge of the fields: `mapped` is what the customer has (of `merge_fields`), `existing` the contact.
 
-    A side has moved when it no longer says what both agreed on last (`known`; of `intended`, what is seen to have been
-    written, counts as agreed). Every write follows from a move, so that a value which Mailchimp or Shopify stores in
-    its own spelling is written once, not for ever:
+    A side has moved when it no longer says what both agreed on last (`known`; of `intended`, tries that nobody
+    recorded, the newest first, what is seen to have been written counts as agreed). Every write follows from a move,
+    so that a value which Mailchimp or Shopify stores in its own spelling is written once, not for ever:
 
     * Shopify moved, or nothing was agreed on: Mailchimp gets Shopify's value. That goes for both moved, too.
     * Only Mailchimp moved: the customer gets its value if the field is two-way; else the contact keeps what somebody
@@ -239,12 +238,11 @@ def merge_three(
       cleared in Shopify is cleared in Mailchimp. (Never an address, which reads as empty when it is incomplete.)
       Cleared in Mailchimp, the customer keeps it. A two-way value that only Mailchimp has goes to the customer.
     """
-    about_to = intended or _NOTHING_INTENDED
     merged = Fields()
     for tag, source in field_map.fields:
         ours, theirs = mapped.get(tag, ""), existing.get(tag)
-        sent, brought = about_to.to_contact.get(tag), about_to.to_customer.get(source.value)
-        base = _agreed_on(ours, theirs, known=(known or {}).get(tag), sent=sent, brought=brought)
+        tries = [(each.to_contact.get(tag), each.to_customer.get(source.value)) for each in intended]
+        base = _agreed_on(ours, theirs, known=(known or {}).get(tag), tries=tries)
         agreed: Any = ours
         if _says(theirs, ours):
             pass
@@ -263,12 +261,13 @@ def merge_three(
     return merged
 
 
-def _agreed_on(ours: Any, theirs: Any, *, known: Any, sent: Any, brought: str | None) -> Any:
+def _agreed_on(ours: Any, theirs: Any, *, known: Any, tries: Sequence[tuple[Any, str | None]]) -> Any:
     """What both sides had last: the value of a write that was made but not recorded, else what was recorded."""
-    if sent is not None and _says(theirs, sent):
-        return sent
-    if brought is not None and _equal(ours, brought):
-        return brought
+    for sent, brought in tries:
+        if sent is not None and _says(theirs, sent):
+            return sent
+        if brought is not None and _equal(ours, brought):
+            return brought
     return known
 
 

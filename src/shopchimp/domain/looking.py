@@ -192,7 +192,7 @@ def _write_customer(
 ) -> Looking:
     sides, state = outcome.sides, push.customer_state
     assert state is not None  # noqa: S101 - tells the type checker
-    yield Intend(_meant(person, now=push.intent))
+    yield Intend(_meant(person, now=push.intent), person.intended)
     if sides.customer is None:
         return (yield from _create_customer(person, outcome, push))
     if _moved((yield Look(contact=False)), customer):

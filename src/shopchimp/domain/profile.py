@@ -39,11 +39,12 @@ class Profile:
     agreed: Mapping[str, Any] | None = None
     carried: tuple[str, ...] | None = None
     old_tags: bool = False  # from before live sync: they are no news that a mail should follow
+    before: ProfileIntent | None = None
 
     @property
     def intent(self) -> ProfileIntent:
         """What to store before writing."""
-        return ProfileIntent(dict(self.to_contact), dict(self.to_customer), self.add_tags)
+        return ProfileIntent(dict(self.to_contact), dict(self.to_customer), self.add_tags).after(self.before)
 
     def tags_after(self, contact: Contact | None) -> tuple[str, ...]:
         """The contact's tags when these changes are made."""
@@ -57,21 +58,21 @@ def profile_of(person: Person, sides: Sides, options: ProfileOptions, *, writabl
     customer, contact = sides.customer, sides.contact
     reachable = writable or (contact is not None and contact.consent.status in _WRITABLE)
     if customer is None or not reachable:
-        return Profile(agreed=person.fields, carried=person.tags)
-    intended = person.intended or ProfileIntent()
+        return Profile(agreed=person.fields, carried=person.tags, before=person.intended)
+    tries = person.intended.tries if person.intended is not None else ()
     fields = merge_three(
         merge_fields(customer.fields, options.field_map),
         contact.merge_fields if contact else {},
         person.fields,
         options.field_map,
-        intended=Fields(to_contact=intended.to_contact, to_customer=intended.to_customer),
+        intended=[Fields(to_contact=each.to_contact, to_customer=each.to_customer) for each in tries],
     )
     tags = decide_tags(
         customer.tags,
         (contact.tags or ()) if contact else (),
         person.tags,
         options.tags,
-        intended=intended.tags,
+        intended=[tag for each in tries for tag in each.tags],
         creating=contact is None,
     )
     return Profile(
@@ -82,4 +83,5 @@ def profile_of(person: Person, sides: Sides, options: ProfileOptions, *, writabl
         fields.agreed,
         tags.carried,
         old_tags=person.id is not None and person.tags is None,  # known since the first sync, not looked at since
+        before=person.intended,
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from shopchimp.domain.consent import ContactConsent, CustomerConsent, Known
 from shopchimp.domain.outcomes import Intent
 from shopchimp.domain.sms import ContactSms, CustomerSms, KnownSms
+
+TRIES_KEPT = 8  # of a profile's writes in a row that nobody recorded
 
 Choices = tuple[str, str | None, str, str | None]
 """A pair of choices as stored: the customer's state and time, the contact's status and opt-in time."""
@@ -43,11 +45,27 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class ProfileIntent:
-    """What of a profile we were about to write when we last heard of ourselves."""
+    """What of a profile we were about to write when we last heard of ourselves.
+
+    `earlier` are the tries before it, the newest first: what came of them nobody recorded either, so that what either
+    side shows may be of any of them.
+    """
 
     to_contact: dict[str, Any] = field(default_factory=dict)
     to_customer: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    earlier: tuple[ProfileIntent, ...] = ()
+
+    @property
+    def tries(self) -> tuple[ProfileIntent, ...]:
+        """All of them, each by itself."""
+        return (replace(self, earlier=()), *self.earlier)
+
+    def after(self, before: ProfileIntent | None) -> ProfileIntent:
+        """This one, and before it what was about to be written by those who recorded nothing."""
+        tries = before.tries if before is not None else ()
+        others = tuple(each for each in tries if each not in (ProfileIntent(), replace(self, earlier=())))
+        return replace(self, earlier=others[:TRIES_KEPT])
 
 
 @dataclass(frozen=True, slots=True)

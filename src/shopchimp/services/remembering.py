@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from shopchimp.db.looks import Remembered
@@ -50,10 +51,14 @@ def intent_json(step: Intend) -> dict[str, Any]:
     stored = {
         "customer": step.intent.customer,
         "contact": step.intent.contact,
-        "to_contact": profile.to_contact,
-        "to_customer": profile.to_customer,
-        "tags": list(profile.tags),
+        **_profile_json(profile),
+        "earlier": [_profile_json(each) for each in profile.earlier],
     }
+    return {name: value for name, value in stored.items() if value}
+
+
+def _profile_json(profile: ProfileIntent) -> dict[str, Any]:
+    stored = {"to_contact": profile.to_contact, "to_customer": profile.to_customer, "tags": list(profile.tags)}
     return {name: value for name, value in stored.items() if value}
 
 
@@ -62,7 +67,11 @@ def _intent(stored: Mapping[str, Any] | None) -> tuple[Intent | None, ProfileInt
         return None, None
     customer, contact = stored.get("customer"), stored.get("contact")
     intent = Intent(CustomerState(customer) if customer else None, ContactStatus(contact) if contact else None)
-    profile = ProfileIntent(
+    earlier = tuple(_profile(each) for each in stored.get("earlier") or ())
+    return intent, replace(_profile(stored), earlier=earlier)
+
+
+def _profile(stored: Mapping[str, Any]) -> ProfileIntent:
+    return ProfileIntent(
         stored.get("to_contact") or {}, stored.get("to_customer") or {}, tuple(stored.get("tags") or ())
     )
-    return intent, profile

@@ -93,16 +93,25 @@ def test_s106_a_phone_comes_back_only_as_an_international_number() -> None:
 
 
 def test_what_was_written_but_not_recorded_counts_as_known() -> None:
-    to_customer = Fields(to_customer={"first_name": "Bea"})
+    to_customer = [Fields(to_customer={"first_name": "Bea"})]
     # Mailchimp's Bea was written to Shopify; before that was recorded, Mailchimp moved on
     assert merge("Bea", "Cleo", "Ana", intended=to_customer).to_customer == {"first_name": "Cleo"}
     assert merge("Bea", "Ana", "Ana", intended=to_customer).to_customer == {"first_name": "Ana"}
     # not written yet: the same decision again
     assert merge("Ana", "Bea", "Ana", intended=to_customer).to_customer == {"first_name": "Bea"}
-    to_contact = Fields(to_contact={"FNAME": "Bea"})
+    to_contact = [Fields(to_contact={"FNAME": "Bea"})]
     # Shopify's Bea was written to Mailchimp; before that was recorded, Shopify went back
     assert merge("Ana", "Bea", "Ana", intended=to_contact).to_contact == {"FNAME": "Ana"}
     assert merge("Bea", "Cleo", "Ana", intended=to_contact).to_contact == {"FNAME": "Bea"}, "both moved"
+
+
+def test_of_several_tries_that_nobody_recorded_each_may_have_been_written() -> None:
+    """Planted: with the last one alone, Shopify's Bea passes for the merchant's, and Mailchimp's Cleo is overwritten."""
+    tries = [Fields(to_customer={"first_name": "Cleo"}), Fields(to_customer={"first_name": "Bea"})]
+    written_once = merge("Bea", "Cleo", "Ana", intended=tries)
+    assert (written_once.to_contact, written_once.to_customer) == ({}, {"first_name": "Cleo"})
+    assert merge("Cleo", "Dan", "Ana", intended=tries).to_customer == {"first_name": "Dan"}
+    assert merge("Eve", "Dan", "Ana", intended=tries).to_contact == {"FNAME": "Eve"}, "that is somebody's own"
 
 
 def test_the_stored_map_of_before_stays_valid_and_two_ways_are_beside_it() -> None:
@@ -123,19 +132,19 @@ NAMES = st.sampled_from(["", "Ana", "Anna", "Bea"])
 def test_whatever_is_edited_two_looks_end_it_and_no_value_of_shopify_is_lost(edits: list[tuple[str, str]]) -> None:
     ours, theirs = "", ""
     known: dict[str, Any] | None = None
-    intended: Fields | None = None
+    intended: list[Fields] = []
 
     def look(*, killed: bool = False) -> Fields:
         nonlocal ours, theirs, known, intended
         merged = merge_three({"FNAME": ours} if ours else {}, {"FNAME": theirs}, known, MAP, intended=intended)
-        intended = merged
+        intended = [merged, *intended]
         if ours:
             assert merged.to_contact.get("FNAME", ours) == ours, "only Shopify's own value goes to Mailchimp"
         theirs = merged.to_contact.get("FNAME", theirs)
         ours = merged.to_customer.get("first_name", ours)
         assert merged.to_customer.get("first_name") != "", "nothing is ever cleared in Shopify"
         if not killed:
-            known, intended = merged.agreed, None
+            known, intended = merged.agreed, []
         return merged
 
     for who, name in edits:

@@ -511,6 +511,31 @@ def test_a_name_written_and_not_recorded_is_ours() -> None:
     assert [each.merge_fields for each in played.writes()] == [{"FNAME": "Bea"}]
 
 
+def intended(played: Played) -> ProfileIntent | None:
+    return [each for each in played.steps if isinstance(each, Intend)][-1].profile
+
+
+def test_names_written_by_several_who_recorded_nothing_are_ours() -> None:
+    """Two died in a row: the first had written Bea to Shopify, the second had not come to write Cleo."""
+    first = look(person(SUB, IN), (customer(SUB), contact(IN, 0, 0, name="Bea")))
+    written, newer = customer(SUB, name="Bea"), contact(IN, 0, 0, name="Cleo")
+    second = look(person(SUB, IN, intended=intended(first)), (written, newer))
+    third = look(person(SUB, IN, intended=intended(second)), (written, newer))
+    for each in (second, third):
+        assert [write.fields for write in each.writes()] == [{"first_name": "Cleo"}]
+
+
+def test_a_consent_write_forgets_no_name_that_was_written_before() -> None:
+    """Planted: the intent of the consent alone took the place of the name's."""
+    died = ProfileIntent(to_customer={"first_name": "Bea"})
+    played = look(
+        person(SUB, IN, intended=died), (customer(SUB, -500, name="Bea"), contact(OUT, -1000, 50, name="Cleo"))
+    )
+    first = next(each for each in played.steps if isinstance(each, Intend))
+    assert first.profile is not None
+    assert died in first.profile.tries
+
+
 @pytest.mark.parametrize("status", [ARCHIVED, CLEANED])
 def test_no_profile_of_somebody_out_of_reach(status: ContactStatus) -> None:
     """A write would bring an archived contact back."""
