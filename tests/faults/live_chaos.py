@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import psycopg
 import redis
-from live_chaos_crowd import Crowd, Row
+from live_chaos_crowd import SLACK, Crowd, Row
 
 from shopchimp.local.child import LocalError
 from shopchimp.local.house import SHOP, House, Plan
@@ -128,10 +128,13 @@ class Live:
         return int(answer["done"])
 
     def crossed(self, key: str, at: float) -> bool:
-        """Whether a call of the app that may have unsubscribed this contact ended just after this moment."""
+        """Whether a call of the app that may have unsubscribed this contact ended just after this moment.
+
+        Or so shortly before it that their dates tie: of a write that nobody recorded, a tie counts for it (L3).
+        """
         if self._unsubscribed is None:
             self._unsubscribed = _unsubscribed(self.record)
-        return any(-0.1 <= ended - at <= WINDOW for ended in self._unsubscribed.get(key, ()))
+        return any(-SLACK <= ended - at <= WINDOW for ended in self._unsubscribed.get(key, ()))
 
     def ends(self) -> tuple[dict[str, Row], dict[str, Row]]:
         """Both platforms' stores."""

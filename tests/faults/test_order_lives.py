@@ -11,6 +11,7 @@ Everything follows from the seed but the threads' timing. `SHOPCHIMP_LIVES` sets
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections import Counter
@@ -65,6 +66,7 @@ def told(new_database: Callable[[], str]) -> Iterator[Told]:
             )
             report = given.stage.sandbox.http.get("/_sandbox/webhooks").json()["shopify"]
             told.hooks.update({name: report[name] for name in ("made", "lost", "doubled", "dead")})
+        gc.collect()  # connections of the dead, while nobody minds them
         for name in ("seconds", "acts", "struck", "counts", "hooks"):
             print(name, dict(getattr(told, name)))
         yield told
