@@ -148,6 +148,9 @@ CAUSES: dict[str, Cause] = {
     "sh_phone_taken": _act(
         "Another customer has this phone number", "Shopify allows a number once. Remove one of them."
     ),
+    "sh_metafield_refused": _act(
+        "Shopify refused a customer's metafields", "Shopify's own words are under technical details."
+    ),
     "sh_field_value": _act("Shopify refused a value", "Correct it on the contact in Mailchimp."),
     "bounced": _neutral("Mail to this address bounces", "By your settings Shopify is left as it is."),
     "dropped": _neutral("You dropped this opt-in", "It was held as unusual and isn't tried again without a newer one."),

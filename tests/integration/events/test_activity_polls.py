@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from activity_ground import ACTIVITY, POLL, Readers, ago, claimed, readers, stamp
 
+from shopchimp.db import privacy
 from shopchimp.domain.addresses import subscriber_hash
 from shopchimp.domain.errors import Unavailable
 from shopchimp.jobs import chores as chore_jobs
@@ -226,3 +227,17 @@ def test_one_customer_whom_shopify_refuses_stops_nobody(shop: Readers, monkeypat
     assert got == [True, True, False, True, True, True]
     (parked,) = shop.stage.rows("select key, cause from changes where state = 'parked'")
     assert (parked["key"], parked["cause"]) == (f"engaged:{subscriber_hash(people[2])}", "sh_metafield_refused")
+
+
+def test_nothing_is_kept_of_who_was_erased_though_reports_name_them(shop: Readers) -> None:
+    """Planted: tombstones not asked."""
+    ana, bob = shop.pair(), shop.pair()
+    vault = shop.stage.runtime.gateways.vault
+    with shop.stage.database.transaction() as tx:
+        privacy.bury(tx, shop.stage.shop_id, [vault.fingerprints(ana)[0]])
+    shop.does(shop.send(ana, bob), "open", ana, bob)
+    shop.round()
+    rows = "select contact from engagements where contact = any(:them)"
+    them = [subscriber_hash(each) for each in (ana, bob)]
+    assert [row["contact"] for row in shop.stage.rows(rows, them=them)] == them[1:]
+    assert shop.metafields(ana) == {}

@@ -19,7 +19,7 @@ from shopchimp.db.changes import Mark
 from shopchimp.db.chores import Chore
 from shopchimp.domain.customer_events.activity import ActivityFact
 from shopchimp.mailchimp.client import MailchimpClient
-from shopchimp.services import settings
+from shopchimp.services import privacy, settings
 from shopchimp.services.customer_events import POLL_CAMPAIGNS
 from shopchimp.services.gateways import Gateways
 from shopchimp.services.polls import IMPOSSIBLE, LeaseLost
@@ -64,9 +64,16 @@ class Round:
                 raise LeaseLost
 
     def count(self, tx: Connection, facts: Iterable[ActivityFact], keys: Mapping[str, str]) -> int:
-        """Count the facts that are new, and have their contacts looked at. Gives back how many were new."""
+        """Count the facts that are new, and have their contacts looked at. Gives back how many were new.
+
+        `keys` has each contact's normalised address. Of whom it isn't known, and of who was erased lately, nothing is
+        kept: Mailchimp's reports go on naming them.
+        """
         oldest, latest = self.now - OLDEST, self.now + IMPOSSIBLE
-        new = engagements.count(tx, self.shop_id, [each for each in facts if oldest <= each.at <= latest], keys)
+        known = [each for each in facts if oldest <= each.at <= latest and each.contact in keys]
+        asked = sorted({keys[each.contact] for each in known})
+        living = set(privacy.living(tx, self.gateways.vault, self.shop_id, asked))
+        new = engagements.count(tx, self.shop_id, [each for each in known if keys[each.contact] in living], keys)
         newest: dict[str, datetime] = {}
         for fact in new:
             newest[fact.contact] = max(fact.at, newest.get(fact.contact, fact.at))
