@@ -32,7 +32,7 @@ API_KEY, SECRET = "web-test-key", "web-test-secret-of-more-than-32-bytes"
 SHOP, OTHER_SHOP = "demo-store.myshopify.com", "other-store.myshopify.com"
 BRIDGE = "https://cdn.shopify.com/shopifycloud/app-bridge.js"
 WAKERS = ("previews", "syncs", "live", "failed", "held", "drift", "settings_fields", "settings_tags", "settings_sms")
-WAKERS += ("promo_codes", "commerce", "api.commerce")
+WAKERS += ("promo_codes", "commerce", "api.commerce", "customer_events", "api.customer_events")
 WAKERS += tuple(
     f"api.{name}" for name in ("previews", "sync_runs", "live", "stopped", "audits", "doors", "promo_codes")
 )
@@ -100,7 +100,8 @@ def empty(database: Database) -> None:
     with database.transaction() as tx:
         tables = (
             "shops, activities, people, workers, changes, breakers, tallies, sync_times, privacy_requests, deliveries,"
-            " commerce_items, checkouts, commerce_nodes"
+            " commerce_items, checkouts, commerce_nodes, customer_events, visitors, event_counts, campaigns,"
+            " activity_facts, engagements"
         )
         tx.execute(text(f"truncate {tables} restart identity cascade"))
 

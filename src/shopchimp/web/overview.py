@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from shopchimp.services import live_status, overview, progress
 from shopchimp.services.commerce import books, promo_report
+from shopchimp.services.customer_events import status as pixel_status
 from shopchimp.web import deps, render
 from shopchimp.web.deps import PageVisitor
 
@@ -28,6 +29,7 @@ def home(request: Request, visitor: PageVisitor) -> Response:
     values |= {
         "commerce": books.of_shop(database, visitor.shop_id),
         "promo": promo_report.status(database, visitor.shop_id),
+        "pixel": pixel_status.status(database, visitor.shop_id),
     }
     return render.page(request, visitor, "overview.html", section="overview", **values)
 

@@ -11,6 +11,7 @@ from shopchimp.db.activities import Filter
 from shopchimp.services import activity, people, words
 from shopchimp.services.commerce import panel
 from shopchimp.services.commerce.words import DEALS
+from shopchimp.services.customer_events import report
 from shopchimp.web import deps, render
 from shopchimp.web.deps import PageVisitor, Visitor
 
@@ -46,7 +47,8 @@ def person(
     state = state if state in DEALS else ""
     bought = panel.panel(database, visitor.shop_id, person_id, state=state, store=store, cursor=max(cursor, 0))
     asked = {"state": state, "store": store, "cursor": max(cursor, 0)}
-    values: dict[str, Any] = {"why": found, "history": history, "bought": bought, "asked": asked}
+    done = report.of_person(database, visitor.shop_id, person_id)
+    values: dict[str, Any] = {"why": found, "history": history, "bought": bought, "asked": asked, "done": done}
     return render.page(request, visitor, "person.html", section="contacts", **values)
 
 

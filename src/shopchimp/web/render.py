@@ -20,6 +20,7 @@ from shopchimp.db import shops
 from shopchimp.domain.causes import cause
 from shopchimp.services import activity, preview, progress, words
 from shopchimp.services.commerce import words as commerce_words
+from shopchimp.services.customer_events import words as event_words
 from shopchimp.web import assets, deps
 from shopchimp.web.deps import Visitor
 
@@ -182,7 +183,7 @@ def _environment() -> Environment:
     made.filters.update(what=activity.what, before_after=activity.before_after, told_by=words.told_by, moment=moment)
     made.filters.update(reason=activity.reason, why=preview.why)
     made.filters.update(stamp=stamp, money=money, about=commerce_words.about)
-    made.globals.update(commerce_words=commerce_words)
+    made.globals.update(commerce_words=commerce_words, event_words=event_words)
     made.globals.update(asset=assets.address, words=words, now=lambda: datetime.now(UTC))
     return made
 

@@ -11,6 +11,7 @@ from shopchimp.domain.causes import Cause, cause
 from shopchimp.domain.errors import PlatformError
 from shopchimp.services import connection, settings
 from shopchimp.services.connection import ConnectRefused
+from shopchimp.services.customer_events import status as pixel_status
 from shopchimp.services.settings import InvalidSettings, ShopSettings
 from shopchimp.web import deps, render
 from shopchimp.web.deps import PageVisitor, Visitor
@@ -166,6 +167,7 @@ def _page(
     values = {
         "connection": connection.status(deps.database(request), visitor.shop_id),
         "settings": chosen(request, visitor),
+        "pixel": pixel_status.status(deps.database(request), visitor.shop_id),
         "form": form,
         "errors": errors or {},
         "saved": saved,

@@ -363,7 +363,7 @@ class TestArriving:
         self.test_purchases_without_events_are(house, shop, 5, "inactive")
         house.do("update chores set due_at = now() + interval '1 day'")
         admin.calls.clear()
-        assert pixel.turn_on_again(house.database, shop)
+        pixel.turn_on_again(house.database, shop)
         assert house.one("select due_at <= now() as due from chores where name = 'pixel'")["due"]
         work(house, shop)
         assert admin.calls == ["WebPixel", "WebPixelUpdate"]

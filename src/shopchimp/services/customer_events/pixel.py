@@ -21,6 +21,7 @@ from shopchimp.domain.errors import PlatformError, Rejected, Unauthorized
 from shopchimp.services import settings
 from shopchimp.services.customer_events import PIXEL
 from shopchimp.services.gateways import Gateways
+from shopchimp.services.starting import StartRefused
 from shopchimp.shopify import pixels as shopify
 from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.pixels import WebPixel
@@ -74,12 +75,16 @@ def chore(gateways: Gateways, shop_id: int, _chore: object = None) -> float:
     return AGAIN
 
 
-def turn_on_again(database: Database, shop_id: int) -> bool:
-    """The merchant sees no events arrive: give Shopify the settings once more. False where the shop isn't live."""
+def turn_on_again(database: Database, shop_id: int) -> None:
+    """The merchant sees no events arrive: give Shopify the settings once more, whatever it has.
+
+    Raises StartRefused before the shop is live.
+    """
     with database.transaction() as tx:
         shops.lock(tx, shop_id)
         pixel_states.distrust(tx, shop_id)
-        return chores.again(tx, shop_id, CHORE)
+        if not chores.again(tx, shop_id, CHORE):
+            raise StartRefused("not_live", "The pixel is put into your store when the first sync is complete.")
 
 
 def remove(gateways: Gateways, shop_id: int) -> bool:

@@ -11,6 +11,7 @@ from shopchimp.web.api import (
     activity,
     audits,
     commerce,
+    customer_events,
     doors,
     live,
     people,
@@ -43,7 +44,20 @@ _RESPONSES[401]["headers"] = {
 }
 
 router = APIRouter(responses=_RESPONSES)
-for part in (shop, doors, previews, sync_runs, live, stopped, audits, activity, people, promo_codes, commerce):
+for part in (
+    shop,
+    doors,
+    previews,
+    sync_runs,
+    live,
+    stopped,
+    audits,
+    activity,
+    people,
+    promo_codes,
+    commerce,
+    customer_events,
+):
     router.include_router(part.router)
 
 document = APIRouter(include_in_schema=False)
