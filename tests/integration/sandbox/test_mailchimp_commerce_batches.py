@@ -148,3 +148,32 @@ def test_over_the_wire_with_the_control_routes():
         assert unpacked(httpx.get(url).content)["p"]["status_code"] == 200
         assert httpx.get(f"{port.url}/_sandbox/automations").json()["fired"] == {}
         assert port.calls()["mailchimp"]["GET /batch-results/{file}"] == 1
+
+
+def test_events_and_reports_in_a_batch():
+    """mailchimp.md 9 and 10: feeds contact by contact, and a report that is paged through without being asked to."""
+    shop = Shop()
+    emails = [f"p{number}@example.com" for number in range(25)]
+    for email in emails:
+        shop.add(email)
+    sent = shop.sandbox.edit({"campaign": {}})["id"]
+    shop.sandbox.edit({"activity": {"do": "open", "share": 1}})
+    member = f"{shop.list}/members/{emails[0]}"
+    event = json.dumps({"name": "product_viewed", "properties": {"event_id": "e1"}})
+    operations = [
+        {"method": "POST", "path": f"{member}/events", "body": event, "operation_id": "event"},
+        {"method": "GET", "path": f"{member}/activity-feed", "operation_id": "feed"},
+        {"method": "GET", "path": f"/reports/{sent}/email-activity", "operation_id": "report"},
+    ]
+    started = shop.ok("POST", "/batches", {"operations": operations})
+    url = shop.ok("GET", f"/batches/{started['id']}")["response_body_url"]
+    with tarfile.open(fileobj=io.BytesIO(fetched(shop, url)), mode="r:gz") as archive:
+        answers = [each for file in archive if file.isfile() for each in json.load(archive.extractfile(file))]
+    found: dict[str, list[Any]] = {}
+    for each in answers:  # in no order
+        found.setdefault(each["operation_id"], []).append(json.loads(each["response"] or "null"))
+    assert {each["status_code"] for each in answers} == {200, 204}
+    assert found["event"] == [None]
+    assert [each["activity_type"] for each in found["feed"][0]["activity"]] == ["event", "open", "sent"]
+    assert len(found["report"]) == 3
+    assert {row["email_address"] for page in found["report"] for row in page["emails"]} == set(emails)

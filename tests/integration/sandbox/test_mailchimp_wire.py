@@ -73,6 +73,37 @@ def test_the_official_client_works(port: Port, client: Any) -> None:
     assert client.lists.delete_list_member(list_id, ANA).status_code == 204
 
 
+def test_the_official_client_reads_campaigns_and_tells_events(port: Port, client: Any) -> None:
+    """As somebody else's program would, but for the address."""
+    list_id, api = port.api.list_id, port.api
+    api.add("ana@example.com")
+    sent = port.control(
+        "edit", platform="mailchimp", campaign={"to": ["ana@example.com"], "at": "2026-11-18T10:00:00Z"}
+    )
+    for by in ("person", "bot"):
+        deed = {"campaign": sent["id"], "do": "click", "by": by, "email": "ana@example.com", "url": "https://a.example"}
+        port.control("edit", platform="mailchimp", activity=deed)
+    event = {"name": "product_viewed", "properties": {"price": "18.50"}, "occurred_at": "2026-11-18T10:05:00+00:00"}
+    client.lists.create_list_member_event(list_id, ANA, event)
+    assert client.lists.get_list_member_events(list_id, ANA)["events"] == [event]
+    (campaign,) = client.campaigns.list(status="sent", list_id=list_id, since_send_time="2026-11-01T00:00:00Z")[
+        "campaigns"
+    ]
+    assert campaign["id"] == sent["id"]
+    reports = client.reports
+    assert reports.get_campaign_report(sent["id"])["clicks"]["clicks_total"] == 2
+    assert [each["email_id"] for each in reports.get_campaign_recipients(sent["id"])["sent_to"]] == [ANA]
+    assert len(reports.get_email_activity_for_campaign(sent["id"])["emails"][0]["activity"]) == 2
+    (link,) = [each for each in reports.get_campaign_click_details(sent["id"])["urls_clicked"] if each["total_clicks"]]
+    assert reports.get_subscribers_info(sent["id"], link["id"])["members"][0]["clicks"] == 2
+    assert reports.get_campaign_open_details(sent["id"])["members"] == []
+    assert [each["action"] for each in client.lists.get_list_member_activity(list_id, ANA)["activity"]] == [
+        "click",
+        "click",
+        "sent",
+    ]
+
+
 def test_the_official_client_reads_our_problem_documents(port: Port, client: Any) -> None:
     with pytest.raises(ApiClientError) as unknown:
         client.lists.get_list_member(port.api.list_id, ANA)
