@@ -23,7 +23,7 @@ from sqlalchemy import text
 from stage import Sandbox, Stage, stage, wait_for
 
 FULL = os.environ.get("SHOPCHIMP_CAMPAIGN_FULL") == "1"
-PEOPLE = 100_000 if FULL else 4_000
+PEOPLE = 102_000 if FULL else 4_000
 PATIENCE = 3600 if FULL else 240
 SHOPIFY = ["--plan", "unlimited", "--no-write-log"]
 TESTS = Path(__file__).parents[1]

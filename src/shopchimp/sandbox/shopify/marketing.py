@@ -152,6 +152,7 @@ class Marketing:
         return [
             {
                 "kind": "marketing_activity",
+                "key": remote_id,
                 "id": remote_id,
                 "title": each.given["title"],
                 "status": each.given["status"],

@@ -116,7 +116,7 @@ def _say(client: ShopifyClient, campaign: Kept, told: dict[str, Any], zone: Zone
             told["registered"] = True
         for day in list(told["unsaid"]):
             row = _complete(told["days"].get(day) or {})
-            refusal = marketing.engage(client, campaign.id, date.fromisoformat(day), _offset(day, zone), row)
+            refusal = marketing.engage(client, campaign.id, date.fromisoformat(day), utc_offset(day, zone), row)
             if refusal is not None:
                 told["registered"] = told["registered"] and refusal.code != marketing.GONE
                 return _refused(campaign, refusal.code, refusal.message)
@@ -160,7 +160,7 @@ def _day(moment: datetime, zone: ZoneInfo) -> date:
     return moment.astimezone(zone).date()
 
 
-def _offset(day: str, zone: ZoneInfo) -> str:
+def utc_offset(day: str, zone: ZoneInfo) -> str:
     """The zone's distance to UTC at noon of a day, as Shopify spells it."""
     noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=zone)
     seconds = int((noon.utcoffset() or timedelta(0)).total_seconds())
