@@ -118,18 +118,23 @@ def test_a_call_that_may_still_be_under_way_is_waited_for(shop: Visits, monkeypa
     assert _heard(shop, email) == Counter([event_id])
 
 
-def test_a_call_that_died_stays_with_whom_it_was_for(shop: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("known_by", ["customer", "address"])
+def test_a_call_that_died_stays_with_whom_it_was_for(
+    shop: Visits, monkeypatch: pytest.MonkeyPatch, known_by: str
+) -> None:
     """Somebody else logs in in the same browser meanwhile."""
     (ann, ann_id), (bob, bob_id) = shop.customer(), shop.customer()
     visitor = shop.visitor()
     shop.does("search_submitted", visitor, customerId=str(ann_id))
     shop.work()
+    if known_by == "address":  # of a checkout
+        shop.sql("update visitors set customer_id = null, key = :key", key=ann)
     event_id = shop.does("product_added_to_cart", visitor)
     with monkeypatch.context() as patched:
         patched.setattr(recording, "record", _dying(recording.record, 0, after=False))
         with pytest.raises(Killed):
             lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works=EVENTS)
-    shop.sql("update visitors set customer_id = :id", id=bob_id)
+    shop.sql("update visitors set customer_id = :id, key = null", id=bob_id)
     _takes_over(shop)
     assert event_id in _heard(shop, ann)
     assert _heard(shop, bob) == Counter()
