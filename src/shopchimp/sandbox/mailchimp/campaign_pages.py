@@ -86,7 +86,7 @@ def submit(account: Account, campaign_id: str | None, body: bytes) -> str:
 
 def activity(account: Account, audience: Audience, member: Member) -> str:
     """What Mailchimp knows that a contact did: part of the contact's page."""
-    found = sorted(items_of(account, audience, member), key=lambda each: each[0], reverse=True)
+    found = sorted(items_of(account, audience, member), key=lambda each: each[0])[::-1]
     rows = "".join(f"<tr><td>{written(at)}</td><td>{_said(account, item)}</td></tr>" for at, item in found[:SHOWN])
     nothing = "" if rows else "<p>Nothing yet.</p>"
     return f"<h2>Activity</h2>{nothing}<table>{rows}</table>"

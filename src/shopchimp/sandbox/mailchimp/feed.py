@@ -26,7 +26,7 @@ def feed(account: Account, call: Call) -> Mapping[str, Any]:
     count, offset = call.number("count", 10, 1000), call.number("offset", 0)
     wanted = set(filter(None, call.query.get("activity_filters", "").split(",")))
     found = [each for each in items_of(account, audience, member) if not wanted or each[1]["activity_type"] in wanted]
-    found.sort(key=lambda each: each[0], reverse=True)
+    found = sorted(found, key=lambda each: each[0])[::-1]  # of the same second, what was noted last
     items = [item for _, item in found[offset : offset + count]]
     document = {"activity": items, "email_id": member.digest.hex(), "list_id": audience.id, "_links": []}
     return chosen(call, document)
@@ -43,7 +43,7 @@ def last_fifty(account: Account, call: Call) -> Mapping[str, Any]:
         for at, action, more in _deeds(campaign, member):
             if not wanted or action in wanted:
                 found.append((at, {"action": action, "timestamp": written(at), **more, **about}))
-    found.sort(key=lambda each: each[0], reverse=True)
+    found = sorted(found, key=lambda each: each[0])[::-1]  # of the same second, what was noted last
     items = [item for _, item in found[:SHOWN]]
     document = {
         "activity": items,
