@@ -215,10 +215,8 @@ def seen(new_database: Callable[[], str]) -> Iterator[Seen]:
             patched.setattr(
                 pace, "VIEWS_PER_SECOND", 1000
             )  # what is left is many calls: it is not the pace that is asked now
-            for _ in range(3):
-                crowd.passes(minutes=11)
-                time.sleep(1)
-                wait_for(lambda: not crowd.waits(f"visitor in ({known})"), seconds=600)
+            crowd.passes(minutes=11)
+            wait_for(lambda: not crowd.waits(f"visitor in ({known})"), seconds=1800)
         yield Seen(crowd, seconds, views, views_waiting, played.sandbox.calls()["max_connections"])
 
 
