@@ -113,6 +113,19 @@ def test_campaigns_are_found_by_when_and_what(api: Mailings) -> None:
     ]
 
 
+def test_one_that_is_still_going_out_and_one_that_is_deleted(api: Mailings) -> None:
+    sent = api.send(sending=True, to=["ana@example.com"])
+    assert api.read("/campaigns", status="sent")["campaigns"] == []
+    assert api.read(f"/reports/{sent}")["emails_sent"] == 1
+    api.send(id=sent)
+    assert [each["emails_sent"] for each in api.read("/campaigns", status="sent")["campaigns"]] == [4]
+    stats = api.read(api.list)["stats"]
+    assert (stats["campaign_count"], stats["campaign_last_sent"]) == (1, SENT)
+    api.edit(campaign={"id": sent, "delete": True})
+    assert {api("GET", f"{path}/{sent}").status for path in ("/campaigns", "/reports")} == {404}
+    assert api.read("/reports")["total_items"] == 0
+
+
 @pytest.mark.parametrize(
     ("path", "query"),
     [

@@ -30,9 +30,10 @@ _DEEDS: Final = ("open", "click", "bounce", *_LEAVE)
 def campaigned(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """One of three edits; None where the change is about something else.
 
-    - `{"campaign": {"title", "subject", "audience", "to", "count", "at", "type", "utm", "links", "draft", "silent"}}`:
-      sent to all subscribed, or to the first `count` of them, or to the addresses of `to`. `draft`: kept, not sent;
-      with an `id` one that is known is sent, or sent to some more.
+    - `{"campaign": {"title", "subject", "audience", "to", "count", "at", "type", "utm", "links", "draft", "sending",
+      "silent"}}`: sent to all subscribed, or to the first `count` of them, or to the addresses of `to`. `draft`: kept,
+      not sent. `sending`: the rest follows. With an `id` one that is known is sent, or sent to some more. Or
+      `{"campaign": {"id", "delete": true}}`, by which its report goes too.
     - `{"sms_campaign": {"name", "audience", "to", "at", "silent"}}`: to all who subscribed to SMS, or to some.
     - `{"activity": {"campaign", "do", "by", "email", "emails", "count", "share", "at", "spread", "url", "kind",
       "seed"}}`: `do` is open, click, bounce, unsubscribe or abuse; `by` person, bot or proxy. Without addresses it is
@@ -53,16 +54,19 @@ def campaigned(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any]
 
 
 def _send(account: Account, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    if given.get("delete"):
+        del account.campaigns[given["id"]]
+        return {"id": given["id"], "recipients": 0}
     campaign = account.campaigns.get(given.get("id", "")) or _new(account, given)
     if given.get("draft"):
         return {"id": campaign.id, "recipients": 0}
     at = _moment(account, given)
-    first = not campaign.sent_at
-    if first:
-        campaign.sent_at, campaign.status = at, "sent"
-        campaign.created_at = min(campaign.created_at, at)
+    if not campaign.sent_at:
+        campaign.sent_at, campaign.created_at = at, min(campaign.created_at, at)
+    done = campaign.status != "sent" and not given.get("sending")
+    campaign.status = "sending" if given.get("sending") else "sent"
     campaign.send_to(_readers(campaign.audience, given))
-    if first and not given.get("silent"):
+    if done and not given.get("silent"):
         account.tell(campaign.audience, "campaign", dict(announced(campaign)), source="admin")
     return {"id": campaign.id, "recipients": len(campaign.recipients), "send_time": written(campaign.sent_at)}
 

@@ -38,7 +38,7 @@ def lists(account: Account, call: Call) -> Mapping[str, Any]:
     found.sort(key=lambda each: each.created_at, reverse=call.query.get("sort_dir", "ASC").upper() == "DESC")
     total = call.flag("include_total_contacts")
     document = {
-        "lists": [_document(each, total=total) for each in found[offset : offset + count]],
+        "lists": [_document(account, each, total=total) for each in found[offset : offset + count]],
         "total_items": len(found),
         "constraints": {
             "may_create": True,
@@ -52,7 +52,7 @@ def lists(account: Account, call: Call) -> Mapping[str, Any]:
 
 def one(account: Account, call: Call) -> Mapping[str, Any]:
     audience = account.audience(call.path["list_id"])
-    return chosen(call, _document(audience, total=call.flag("include_total_contacts")))
+    return chosen(call, _document(account, audience, total=call.flag("include_total_contacts")))
 
 
 def tag_search(account: Account, call: Call) -> Mapping[str, Any]:
@@ -61,7 +61,7 @@ def tag_search(account: Account, call: Call) -> Mapping[str, Any]:
     return {"tags": found, "total_items": len(found)}
 
 
-def _document(audience: Audience, *, total: bool) -> dict[str, Any]:
+def _document(account: Account, audience: Audience, *, total: bool) -> dict[str, Any]:
     return {
         "id": audience.id,
         "web_id": audience.web_id,
@@ -88,12 +88,13 @@ def _document(audience: Audience, *, total: bool) -> dict[str, Any]:
         "has_welcome": False,
         "marketing_permissions": False,
         "modules": [],
-        "stats": _stats(audience, total=total),
+        "stats": _stats(account, audience, total=total),
         "_links": [],
     }
 
 
-def _stats(audience: Audience, *, total: bool) -> dict[str, Any]:
+def _stats(account: Account, audience: Audience, *, total: bool) -> dict[str, Any]:
+    sent = [each.sent_at for each in account.campaigns.values() if each.audience is audience and each.sent_at]
     stats = {
         "member_count": audience.count("subscribed"),
         "unsubscribe_count": audience.count("unsubscribed"),
@@ -101,8 +102,8 @@ def _stats(audience: Audience, *, total: bool) -> dict[str, Any]:
         "member_count_since_send": 0,
         "unsubscribe_count_since_send": 0,
         "cleaned_count_since_send": 0,
-        "campaign_count": 0,
-        "campaign_last_sent": "",
+        "campaign_count": len(sent),
+        "campaign_last_sent": written(max(sent, default=0)),
         "merge_field_count": len(audience.merge_fields),
         "avg_sub_rate": 0,
         "avg_unsub_rate": 0,
