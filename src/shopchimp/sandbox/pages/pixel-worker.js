@@ -72,7 +72,7 @@ self.addEventListener("message", ({ data }) => {
     return;
   }
   ready = ready.then(() => {
-    if (data.type === "start") return start(data);
+    if (data.type === "start") return start(data).then(() => tell({ type: "listening" }));
     if (data.type === "event") return deliver(data.event);
     if (data.type === "consent") return answered.forEach((callback) => callback({ customerPrivacy: data.consent }));
     return undefined;

@@ -61,6 +61,7 @@ function runPixels() {
     const worker = new Worker(`${store.root}/web-pixel/pixel-worker.js`, { type: "module", name: pixel.name });
     workers.set(pixel.name, worker);
     worker.addEventListener("message", ({ data }) => {
+      if (data.type === "listening") showPixel("is listening");
       if (data.type !== "ask") return;
       const [kind, method] = data.what.split(".");
       const area = { localStorage, sessionStorage }[kind];
@@ -70,6 +71,10 @@ function runPixels() {
     worker.postMessage({ type: "start", source: new URL(pixel.source, location.href).href, settings: pixel.settings, init });
     for (const message of journal) worker.postMessage(message);
   }
+}
+
+function showPixel(words) {
+  document.querySelector("[data-pixel]").textContent = words;
 }
 
 function pass(message) {
@@ -84,7 +89,7 @@ export function publish(name, data) {
     id: `sh-${crypto.randomUUID()}`, name, clientId: visitor, seq, timestamp, type: "standard", context: context(), data,
   };
   pass({ type: "event", event });
-  note({ id: event.id, name, timestamp, pixels: workers.size });
+  note({ id: event.id, name, timestamp, visitor, pixels: workers.size });
 }
 
 // What a developer sees at the foot of the page.
@@ -187,6 +192,7 @@ document.addEventListener("click", ({ target }) => {
   }
 });
 
+showPixel(store.pixels.length ? "waits for your consent" : "is not in this store");
 runPixels();
 showPrivacy();
 showVisitor();
