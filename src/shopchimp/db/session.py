@@ -31,6 +31,7 @@ class Database:
     """One pool of connections to Postgres, made after a fork and closed with the process."""
 
     def __init__(self, url: str, *, pool_size: int = 10, application: str = "shopchimp") -> None:
+        self._closed = False
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
@@ -51,13 +52,13 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A short transaction: commits at the end of the block, rolls back when it raises. Never holds an HTTP call."""
-        with self.engine.begin() as connection:
+        with self._connection() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def raw(self) -> Iterator[psycopg.Connection[Any]]:
         """The psycopg connection itself, in a transaction of its own, for COPY and server-side cursors."""
-        with self.engine.connect() as connection:
+        with self._connection() as connection:
             driver = connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)  # noqa: S101 - tells the type checker
             try:
@@ -76,5 +77,15 @@ class Database:
             return bool(tx.execute(text("select to_regclass('public.sync_runs') is not null")).scalar_one())
 
     def close(self) -> None:
-        """Give every connection back to the server."""
+        """Give every connection back to the server; those that other threads still use, when they are done."""
+        self._closed = True
         self.engine.dispose()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            try:
+                yield connection
+            finally:
+                if self._closed:  # the pool it came from is gone and would keep it open
+                    connection.invalidate()
