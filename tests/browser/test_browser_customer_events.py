@@ -109,7 +109,9 @@ def test_s41_the_switch_by_keyboard_with_and_without_script(
     page.goto(standalone.url + "/")
     page.get_by_role("link", name="Settings", exact=True).first.click()
     card = page.get_by_role("region", name="Customer Event Syncing")
-    press(page, card.get_by_role("button", name="Deactivate"))
+    off = page.get_by_role("button", name="Deactivate", description="Customer Event Syncing")
+    off.wait_for()  # of several: who only hears the buttons is told which is which
+    press(page, off)
     card.get_by_role("button", name="Activate", exact=True).wait_for()
     assert count(database, "select count(*) from customer_events where state = 'waiting'") == 0
     assert count(database, "select count(*) from customer_events where reason = 'off'") == 3
