@@ -49,7 +49,7 @@ class PageAddress:
 
 def page_address(whole: str) -> PageAddress | None:
     """The address up to where somebody's token would begin, with the query's campaign alone; None if it is none."""
-    if any(sign.isspace() or not sign.isprintable() for sign in whole):
+    if " " in whole or not whole.isprintable():  # no other space is printable
         return None
     try:
         parts = urlsplit(whole)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,9 @@ from shopchimp.domain.customer_events.addresses import PageAddress
 from shopchimp.domain.customer_events.beacon import Beacon, VisitorConsent
 from shopchimp.domain.customer_events.details import Checkout, CheckoutItem, Details, ViewedProduct
 from shopchimp.domain.customer_events.names import Priority, StoreEvent, priority
+
+_PARTS = (ViewedProduct, Checkout)
+_COLUMNS = ("token", "email")  # of a checkout
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,10 @@ def taken_apart(beacon: Beacon) -> KeptEvent:
     email = checkout.email if checkout else None
     body: dict[str, Any] = {}
     if beacon.page is not None:
-        body["page"] = asdict(beacon.page)
+        body["page"] = {"url": beacon.page.url, "private": beacon.page.private}
     if beacon.title is not None:
         body["title"] = beacon.title
-    details = asdict(beacon.details)
-    if checkout is not None:
-        details["checkout"] = asdict(replace(checkout, token=None, email=None))
-    if said := _said(details):
+    if said := _said(beacon.details):
         body["details"] = said
     return KeptEvent(
         id=beacon.event_id,
@@ -56,7 +56,7 @@ def taken_apart(beacon: Beacon) -> KeptEvent:
         customer_id=beacon.customer_id,
         email=normalise(email) if email else None,
         checkout=checkout.token if checkout else None,
-        consent=asdict(beacon.consent),
+        consent={name: getattr(beacon.consent, name) for name in beacon.consent.__slots__},
         body=body,
     )
 
@@ -101,16 +101,17 @@ def _details(said: Mapping[str, Any], *, email: str | None, checkout: str | None
     return Details(**parts)
 
 
-def _said(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what was not said."""
+def _said(part: Details | ViewedProduct | Checkout | CheckoutItem) -> dict[str, Any]:
+    """What was said of it, but for what has a column of its own. (`asdict` takes ten times as long.)"""
     kept: dict[str, Any] = {}
-    for name, part in value.items():
-        if isinstance(part, dict):
-            inner: Any = _said(part)
-        elif isinstance(part, (list, tuple)):
-            inner = [_said(each) for each in part]
-        else:
-            inner = part
-        if inner not in (None, {}, []):
-            kept[name] = inner
+    for name in part.__slots__:
+        value = getattr(part, name)
+        if value is None or (name in _COLUMNS and isinstance(part, Checkout)):
+            continue
+        if isinstance(value, tuple):
+            value = [_said(each) for each in value]
+        elif isinstance(value, _PARTS):
+            value = _said(value)
+        if value not in ({}, []):
+            kept[name] = value
     return kept
