@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import fairness, first_sync, intake, live
+from benchmarks import fairness, first_sync, intake, live, pixel
 
 OUTPUT = Path("build") / "bench.json"
 
@@ -14,11 +14,11 @@ OUTPUT = Path("build") / "bench.json"
 def main() -> None:
     """Run the chosen benchmarks one after the other; a figure that misses its goal is printed as such, not hidden."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="P1,P2,P3,P4,P5,P6,P7,P8", help="which figures, by comma")
+    parser.add_argument("--only", default="P1,P2,P3,P4,P5,P6,P7,P8,P9", help="which figures, by comma")
     parser.add_argument("--people", type=int, default=23_570, help="people of P2 and P3")
     parser.add_argument("--orders", type=int, default=100_000, help="orders of P7's big shop")
     parser.add_argument("--million", action="store_true", help="P4 and P8 at 100,000 and 1,000,000 (takes a while)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often P2 measures both sides; medians are compared")
+    parser.add_argument("--rounds", type=int, default=3, help="how often both sides are measured (P1, P2, P9)")
     chosen = parser.parse_args()
     wanted = {name.strip().upper() for name in chosen.only.split(",")}
     sizes = (100_000, 1_000_000) if chosen.million else (20_000, 200_000)
@@ -37,6 +37,8 @@ def main() -> None:
         found.append(live.latency())
     if "P7" in wanted:
         found.append(fairness.beside_a_backfill(chosen.orders))
+    if "P9" in wanted:
+        found.append(pixel.webhooks_beside_visitors(chosen.rounds))
     for figure in found:
         verdict = "holds" if figure["holds"] else "MISSED"
         print(

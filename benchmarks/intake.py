@@ -36,7 +36,7 @@ def signed_webhooks(rounds: int = 3, *, per_round: int = 20_000) -> Figure:
             house.processes.start("bare", argv, env={"DATABASE_URL": house.postgres.url}, ready_url=ready)
             ours = int(house.app_url.rsplit(":", 1)[1])
             with psycopg.connect(house.postgres.url, autocommit=True) as database:
-                _shop(database)
+                live_shop(database)
                 found: dict[str, list[dict[str, float]]] = {"ours": [], "bare": []}
                 for each in range(-1, rounds):  # the first round warms both up
                     for kind, port in (("ours", ours), ("bare", bare)):
@@ -49,23 +49,25 @@ def signed_webhooks(rounds: int = 3, *, per_round: int = 20_000) -> Figure:
     return _figure(found)
 
 
-def _shop(database: psycopg.Connection[Any]) -> None:
+def live_shop(database: psycopg.Connection[Any]) -> int:
+    """A shop that is live, without anything behind it. Gives back its number."""
     shop = database.execute("insert into shops (domain) values (%s) returning id", (SHOP,)).fetchone()
     assert shop is not None
     columns = "shop_id, account_id, login_id, account_name, role, api_root, access_token, audience_id, live_since"
     values = "%s, 'a', '1', 'a', 'admin', 'https://us1.api.mailchimp.com', '', 'a', now()"
     database.execute(f"insert into connections ({columns}) values ({values})", (shop[0],))
+    return int(shop[0])
 
 
 def _load(folder: Path, port: int, secret: str, name: str, count: int) -> dict[str, float]:
     file = folder / "requests"
-    file.write_bytes(b"".join(_request(secret, name, n) for n in range(count)))
+    file.write_bytes(b"".join(signed_webhook(secret, name, n) for n in range(count)))
     argv = [sys.executable, "-m", "benchmarks.webhook_load", str(port), str(CONNECTIONS), str(SECONDS), str(file)]
     said: dict[str, float] = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
     return said
 
 
-def _request(secret: str, name: str, n: int) -> bytes:
+def signed_webhook(secret: str, name: str, n: int) -> bytes:
     """A whole customer, as a subscription without `includeFields` would bring it: about 1.5 kB."""
     person = n % PEOPLE
     address = {"first_name": "Ann", "last_name": "Berg", "city": "Uppsala", "zip": "753 20", "country": "Sweden"}
