@@ -216,6 +216,25 @@ def test_turn_on_again(client, database, live):
     assert client.post("/api/v1/customer-events/pixel/check").json() == {"queued": True}
 
 
+def test_ask_mailchimp_now(client, database, live):
+    """Not in five minutes: the chore is due at once. While it is off nobody is asked, and the page has no button."""
+    events.add_pixel(database, live)
+    due = "select due_at <= now() as due from chores where name = 'poll_campaigns'"
+    with database.transaction() as tx:
+        query = "insert into chores (shop_id, name, due_at) values (:shop, 'poll_campaigns', now() + interval '5 min')"
+        tx.execute(text(query), {"shop": live})
+    assert "Ask Mailchimp now</button>" in read(client, "/customer-events")
+    answer = client.post("/customer-events/campaigns")
+    assert answer.headers["location"] == "/customer-events?asked=1"
+    assert rows(database, due) == [{"due": True}]
+    assert "Mailchimp is being asked" in read(client, "/customer-events?asked=1")
+    assert client.post("/api/v1/customer-events/campaigns/check").json() == {"queued": True}
+    client.post("/settings/customer-events", data={"active": "no"})
+    assert "Ask Mailchimp now" not in read(client, "/customer-events")
+    refused = client.post("/api/v1/customer-events/campaigns/check")
+    assert (refused.status_code, refused.json()["code"]) == (409, "off")
+
+
 def test_before_live_sync_there_is_nothing_to_turn_on(client, database, shop):
     page = read(client, "/customer-events")
     assert "The pixel is put into your store when the first sync is complete." in page
@@ -223,6 +242,8 @@ def test_before_live_sync_there_is_nothing_to_turn_on(client, database, shop):
     assert client.post("/customer-events/pixel").status_code == 409
     refused = client.post("/api/v1/customer-events/pixel/check")
     assert (refused.status_code, refused.json()["code"]) == (409, "not_live")
+    assert client.post("/api/v1/customer-events/campaigns/check").json()["code"] == "not_live"
+    assert "Ask Mailchimp now" not in page
     assert "No campaign of the last 30 days is known." in page
 
 
@@ -306,7 +327,7 @@ class TestPerson:
 
     def test_who_is_no_customer_yet_is_told_so(self, client, database, live, person):
         events.add_engagement(database, live, "anna.berg@example.com", email_received=1)
-        assert "Nothing of it is on a customer in Shopify yet" in read(client, f"/contacts/{person}")
+        assert "Not on a customer in Shopify yet" in read(client, f"/contacts/{person}")
 
 
 def test_what_failed_names_nobody_by_a_browser_or_a_hash(client, database, live):

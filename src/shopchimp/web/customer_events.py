@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from shopchimp.jobs.wake import wake
 from shopchimp.services import settings
-from shopchimp.services.customer_events import pixel, report
+from shopchimp.services.customer_events import pixel, polling, report
 from shopchimp.web import deps, render
 from shopchimp.web.deps import PageVisitor
 
@@ -18,11 +18,11 @@ PERIODS = {"day": 1, "week": 7, "month": 30}
 
 
 @router.get("/customer-events")
-def show(request: Request, visitor: PageVisitor, period: str = "week", again: str = "") -> Response:
+def show(request: Request, visitor: PageVisitor, period: str = "week", again: str = "", asked: str = "") -> Response:
     """What came of them lately, by name and by day."""
     period = period if period in PERIODS else "week"
     found = report.report(deps.database(request), visitor.shop_id, days=PERIODS[period])
-    values: dict[str, Any] = {"report": found, "period": period, "again": again == "1"}
+    values: dict[str, Any] = {"report": found, "period": period, "again": again == "1", "asked": asked == "1"}
     return render.page(request, visitor, "customer_events.html", section="overview", **values)
 
 
@@ -32,6 +32,14 @@ def turn_on_again(request: Request, visitor: PageVisitor) -> Response:
     pixel.turn_on_again(deps.database(request), visitor.shop_id)
     wake()
     return RedirectResponse("/customer-events?again=1", 303)
+
+
+@router.post("/customer-events/campaigns")
+def ask_now(request: Request, visitor: PageVisitor) -> Response:
+    """A campaign went out, and the merchant doesn't want to wait five minutes."""
+    polling.ask_now(deps.database(request), visitor.shop_id)
+    wake()
+    return RedirectResponse("/customer-events?asked=1", 303)
 
 
 @router.post("/settings/customer-events")

@@ -17,12 +17,14 @@ from sqlalchemy import Connection
 from shopchimp.db import changes, chores, engagements, event_counts
 from shopchimp.db.changes import Mark
 from shopchimp.db.chores import Chore
+from shopchimp.db.session import Database
 from shopchimp.domain.customer_events.activity import ActivityFact
 from shopchimp.mailchimp.client import MailchimpClient
 from shopchimp.services import privacy, settings
 from shopchimp.services.customer_events import POLL_CAMPAIGNS
 from shopchimp.services.gateways import Gateways
 from shopchimp.services.polls import IMPOSSIBLE, LeaseLost
+from shopchimp.services.starting import StartRefused
 
 CHORE = POLL_CAMPAIGNS
 PART = 10.0  # seconds of reading: then it is another shop's turn
@@ -31,6 +33,15 @@ OLDEST = timedelta(days=45)  # older facts may have been forgotten, and would co
 
 class SwitchedOff(Exception):
     """The merchant deactivated customer event syncing meanwhile."""
+
+
+def ask_now(database: Database, shop_id: int) -> None:
+    """The merchant doesn't want to wait for the next round. Raises StartRefused before live sync, and while off."""
+    with database.transaction() as tx:
+        if not settings.get(tx, shop_id).customer_events:
+            raise StartRefused("off", "Customer Event Syncing is off. Activate it in Settings first.")
+        if not chores.hurry(tx, shop_id, CHORE):
+            raise StartRefused("not_live", "Campaigns are read when the first sync is complete.")
 
 
 @dataclass(slots=True)

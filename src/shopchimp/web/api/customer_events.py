@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request
 from shopchimp.db.event_reads import CampaignRow
 from shopchimp.domain.causes import cause
 from shopchimp.jobs.wake import wake
-from shopchimp.services.customer_events import pixel, report
+from shopchimp.services.customer_events import pixel, polling, report
 from shopchimp.services.customer_events.report import Written
 from shopchimp.services.customer_events.status import PixelStatus
 from shopchimp.web import deps
@@ -56,6 +56,14 @@ def check(request: Request, visitor: ApiVisitor) -> models.PixelCheck:
     pixel.turn_on_again(deps.database(request), visitor.shop_id)
     wake()
     return models.PixelCheck(queued=True)
+
+
+@router.post("/customer-events/campaigns/check", operation_id="checkCampaigns", status_code=202)
+def check_campaigns(request: Request, visitor: ApiVisitor) -> models.CampaignsCheck:
+    """Have Mailchimp asked now what contacts did, not within five minutes. 409 before live sync, and while off."""
+    polling.ask_now(deps.database(request), visitor.shop_id)
+    wake()
+    return models.CampaignsCheck(queued=True)
 
 
 @router.get("/people/{person_id}/events", operation_id="getPersonEvents")

@@ -103,6 +103,10 @@ class PixelCheck(Answer):
     queued: bool
 
 
+class CampaignsCheck(Answer):
+    queued: bool
+
+
 class PersonEvents(Answer):
     """What one person did with emails and texts."""
 
