@@ -488,6 +488,7 @@ class World:
         self.people[key] = Person(
             key, person.known, step.intent, 1, person.customer_id, person.reason, person.fields, step.profile,
             person.tags, person.sms, person.dropped, person.opted_out_at, person.our_opt_out_at,
+            max(back) if (back := [at for at in (person.came_back_at, step.came_back_at) if at]) else None,
         )  # fmt: skip
 
     def _end(self, worker: Worker) -> None:
@@ -511,7 +512,7 @@ class World:
                 there = outcome.moved_to
                 self.people[there] = Person(
                     there, moved.known, None, 1, moved.customer_id, moved.reason, moved.fields, None, moved.tags,
-                    moved.sms, moved.dropped, moved.opted_out_at, moved.our_opt_out_at,
+                    moved.sms, moved.dropped, moved.opted_out_at, moved.our_opt_out_at, moved.came_back_at,
                 )  # fmt: skip
         if outcome.again:
             self.hits["again"] += 1
@@ -544,6 +545,7 @@ class World:
             person.dropped if outcome.reason == "dropped" else None,
             max(told) if told else None,
             outcome.our_opt_out_at or person.our_opt_out_at,
+            there.came_back_at,
         )
 
     # ------------------------------------------------------------------ the quiet end

@@ -36,6 +36,7 @@ class Remembered:
     refused_at: datetime | None
     opted_out_at: datetime | None
     our_opt_out_at: datetime | None
+    came_back_at: datetime | None
     dropped: Any
     intent: Any
     fields: Any
@@ -64,18 +65,26 @@ def owners(tx: Connection, shop_id: int, customer_ids: Iterable[int]) -> dict[in
     return {row.customer_id: row.key for row in tx.execute(query, {"shop": shop_id, "ids": list(customer_ids)})}
 
 
-def intend(tx: Connection, shop_id: int, intents: Mapping[str, Row]) -> None:
-    """Store what is about to be written, by key; somebody new gets a row that says nothing is known."""
+def intend(
+    tx: Connection, shop_id: int, intents: Mapping[str, Row], came_back: Mapping[str, datetime] | None = None
+) -> None:
+    """Store what is about to be written, by key; somebody new gets a row that says nothing is known.
+
+    `came_back`: opt-ins surely made in Mailchimp, seen by looks whose writes will hide whose they are. Facts that stay.
+    """
     query = text(
         """
-        insert into people as p (shop_id, key, email, name, customer_state, contact_status, rule, result, intent)
-        select :shop, r.key, r.key, '', 'absent', 'absent', '', 'skipped', r.intent
-        from jsonb_to_recordset(cast(:rows as jsonb)) as r(key text, intent jsonb)
+        insert into people as p (shop_id, key, email, name, customer_state, contact_status, rule, result, intent,
+            came_back_at)
+        select :shop, r.key, r.key, '', 'absent', 'absent', '', 'skipped', r.intent, r.came_back_at
+        from jsonb_to_recordset(cast(:rows as jsonb)) as r(key text, intent jsonb, came_back_at timestamptz)
         order by r.key
-        on conflict (shop_id, key) do update set intent = excluded.intent
+        on conflict (shop_id, key) do update set intent = excluded.intent,
+            came_back_at = greatest(p.came_back_at, excluded.came_back_at)
         """
     )
-    rows = [{"key": key, "intent": intent} for key, intent in intents.items()]
+    since = came_back or {}
+    rows = [{"key": key, "intent": intent, "came_back_at": since.get(key)} for key, intent in intents.items()]
     tx.execute(query, {"shop": shop_id, "rows": dumps(rows)})
 
 
@@ -142,6 +151,7 @@ def forget_audience(tx: Connection, shop_id: int) -> None:
     query = text(
         """
         update people set intent = null, fields = null, tags = null, deleted = false, refused_at = null, dropped = null,
+            came_back_at = null,
             sms = sms - array['contact', 'contact_phone', 'refused_at', 'refused_why', 'carried_out_at', 'held']
         where shop_id = :shop
         """

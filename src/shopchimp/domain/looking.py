@@ -192,7 +192,7 @@ def _write_customer(
 ) -> Looking:
     sides, state = outcome.sides, push.customer_state
     assert state is not None  # noqa: S101 - tells the type checker
-    yield Intend(_meant(person, now=push.intent), person.intended)
+    yield Intend(_meant(person, now=push.intent), person.intended, _own_opt_in(customer, contact))
     if sides.customer is None:
         return (yield from _create_customer(person, outcome, push))
     if _moved((yield Look(contact=False)), customer):
@@ -363,11 +363,14 @@ def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent
     says itself that the person opted out, nothing is hidden.
 
     Mailchimp tells our own `unsubscribed` like anybody's, at the time of the write. Taken for the person's word, it
-    would undo an opt-in that they made in Shopify a moment before we wrote.
+    would undo an opt-in that they made in Shopify a moment before we wrote. And whoever wrote it may have died before
+    it was recorded as ours: an opt-in made in Mailchimp after it answers it, by one clock and to the second.
     """
     customer, contact = _customer_consent(sides), _contact_consent(sides)
     told = [
-        at for at in (hint.opted_out_at, person.opted_out_at) if at is not None and not _same(at, person.our_opt_out_at)
+        at
+        for at in (hint.opted_out_at, person.opted_out_at)
+        if at is not None and not _same(at, person.our_opt_out_at) and not _answered(at, person.came_back_at)
     ]
     if not told:
         return customer, contact
@@ -404,6 +407,19 @@ def _surely_ours(intent: Intent | None) -> Intent | None:
     """What counts as our own doing when we find it. An opt-out may be the person's: unknown counts for them (L3)."""
     doubtful = intent is not None and intent.contact is ContactStatus.UNSUBSCRIBED
     return Intent(intent.customer) if intent is not None and doubtful else intent
+
+
+def _own_opt_in(customer: CustomerConsent, contact: ContactConsent) -> datetime | None:
+    """The contact's opt-in, if it can't be one that we carried: Shopify's last word is older and says the opposite."""
+    opted_in, opted_out = contact.opted_in_at, customer.updated_at
+    if contact.status is not ContactStatus.SUBSCRIBED or customer.state is not CustomerState.UNSUBSCRIBED:
+        return None
+    return opted_in if opted_in is not None and opted_out is not None and opted_in > opted_out else None
+
+
+def _answered(opted_out: datetime, came_back: datetime | None) -> bool:
+    """Whether they came back after this opt-out. Both are Mailchimp's seconds; within one, nobody knows."""
+    return came_back is not None and opted_out.replace(microsecond=0) < came_back
 
 
 def _same(at: datetime, ours: datetime | None) -> bool:

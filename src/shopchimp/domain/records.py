@@ -85,6 +85,7 @@ class Person:
     dropped: Choices | None = None
     opted_out_at: datetime | None = None
     our_opt_out_at: datetime | None = None  # when we unsubscribed the contact, by Mailchimp's clock
+    came_back_at: datetime | None = None  # the contact's last opt-in that was surely made in Mailchimp, by its clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,14 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Intend:
-    """Store what is about to be written, and commit. Sent back: None."""
+    """Store what is about to be written, and commit. Sent back: None.
+
+    `came_back_at`: the contact's opt-in, where it is surely Mailchimp's own; the write makes that unrecognisable.
+    """
 
     intent: Intent
     profile: ProfileIntent | None = None
+    came_back_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,12 +252,10 @@ class _Slice:
         """Store the intents of those whose lease is still ours; the others stop here."""
         with self.gateways.database.transaction() as tx:
             ours = changes.still_held(tx, self.shop_id, self.token, [walk.key for walk in walks])
-            intents = {
-                walk.key: remembering.intent_json(walk.step)
-                for walk in walks
-                if walk.key in ours and isinstance(walk.step, steps.Intend)
-            }
-            looks.intend(tx, self.shop_id, intents)
+            meant = {walk.key: walk.step for walk in walks if walk.key in ours and isinstance(walk.step, steps.Intend)}
+            came_back = {key: step.came_back_at for key, step in meant.items() if step.came_back_at is not None}
+            intents = {key: remembering.intent_json(step) for key, step in meant.items()}
+            looks.intend(tx, self.shop_id, intents, came_back)
         return [None if walk.key in ours else LeaseEnded() for walk in walks]
 
     def _look(self, walks: Sequence[Walk]) -> list[Any]:

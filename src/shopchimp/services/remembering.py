@@ -42,6 +42,7 @@ def person(key: str, row: Remembered | None) -> Person:
         dropped=tuple(row.dropped) if row.dropped else None,
         opted_out_at=row.opted_out_at,
         our_opt_out_at=row.our_opt_out_at,
+        came_back_at=row.came_back_at,
     )
 
 

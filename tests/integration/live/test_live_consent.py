@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from live_ground import Ground, ago, new_email, stamp
 
@@ -200,6 +202,24 @@ def test_an_opt_out_whose_webhook_was_crossed_by_our_own_write(shop: Ground) -> 
     """Reliability 3.6: the contact is subscribed again by a write of ours, the delivery tells of the opt-out."""
     email = shop.pair("SUBSCRIBED")
     shop.look(email, source="mailchimp", opted_out_at=ago(seconds=0))
+    assert shop.sides(email) == ("UNSUBSCRIBED", "unsubscribed")
+
+
+def test_an_opt_in_soon_after_an_unsubscribe_of_ours_that_nobody_recorded(shop: Ground) -> None:
+    """S26, L3: a worker carried the opt-out over and was killed; the person came back two seconds later.
+
+    Planted: taken for the person's, our own opt-out ties with the opt-in once that stands in Shopify, and undoes it.
+    """
+    email, out = shop.pair("SUBSCRIBED"), ago(minutes=10)
+    shop.chosen(email, "UNSUBSCRIBED", out)
+    ours, back = out + timedelta(seconds=8), out + timedelta(seconds=10)
+    shop.contact(email, "unsubscribed", by="api", at=stamp(ours))
+    shop.contact(email, "subscribed", at=stamp(back))
+    for source in ("shopify", "mailchimp"):
+        shop.look(email, source=source, opted_out_at=ours)
+        assert shop.sides(email) == ("SUBSCRIBED", "subscribed")
+    assert shop.customer_row(email)["marketingUpdatedAt"] == stamp(back)
+    shop.look(email, source="mailchimp", opted_out_at=back)  # within one of their seconds the opt-out counts
     assert shop.sides(email) == ("UNSUBSCRIBED", "unsubscribed")
 
 

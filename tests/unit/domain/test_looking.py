@@ -367,6 +367,37 @@ def test_our_own_opt_out_is_no_word_of_the_person() -> None:
     assert [each.push.customer_state for each in theirs] == [UNSUB]
 
 
+def test_our_opt_out_that_nobody_recorded_does_not_undo_an_opt_in_made_after_it() -> None:
+    """S26: opted out in Shopify (0), unsubscribed by us (45) who died of it, back in Mailchimp (47), carried to Shopify.
+
+    Planted: two seconds count as a tie even by one clock, so the opt-in goes; and so it does, if who saw that it was
+    made in Mailchimp dies as well, after writing.
+    """
+    back = contact(IN, 47, 47)
+    first = look(person(SUB, IN, intent=Intent(contact=OUT)), (customer(UNSUB, 0), back), hint=told(45))
+    assert [(each.push.customer_state, each.push.consent_at) for each in first.writes()] == [(SUB, at(47))]
+    (intend,) = [each for each in first.steps if isinstance(each, Intend)]
+    assert intend.came_back_at == at(47)
+    for known in (person(SUB, IN), person(SUB, IN, intent=intend.intent)):
+        seen = replace(known, opted_out_at=at(45), came_back_at=at(47))
+        assert look(seen, (customer(SUB, 47), back)).writes() == []
+
+
+@pytest.mark.parametrize("second", [47, 48])
+def test_an_opt_out_told_after_coming_back_stands(second: float) -> None:
+    """L3: in the same second nobody knows which came first; later is later."""
+    seen = person(SUB, IN, opted_out_at=at(second), came_back_at=at(47))
+    played = look(seen, (customer(SUB, 47), contact(IN, 47, 47)))
+    assert [each.push.customer_state for each in played.writes()] == [UNSUB]
+
+
+def test_an_opt_in_that_we_carried_is_not_mailchimps_own() -> None:
+    """Reliability 3.6: a write of ours may have crossed an opt-out, so Shopify's date in Mailchimp answers nothing."""
+    for state in (UNSUB, NOT):
+        played = look(person(SUB, IN), (customer(state, 50), contact(IN, 50, 60)))
+        assert [each.came_back_at for each in played.steps if isinstance(each, Intend)] == [None]
+
+
 def test_when_we_unsubscribed_somebody_is_remembered() -> None:
     answer = Done(contact=ContactConsent(OUT, at(-1000), at(33)), contact_id="m1")
     assert look(person(SUB, IN), (customer(UNSUB, 10), contact(IN)), answer).outcome.our_opt_out_at == at(33)

@@ -43,6 +43,7 @@ class Person(Base):
     refused_at: Mapped[datetime | None]
     opted_out_at: Mapped[datetime | None]  # a webhook's own time of an opt-out
     our_opt_out_at: Mapped[datetime | None]  # when we unsubscribed the contact: its webhook is our echo
+    came_back_at: Mapped[datetime | None]  # the contact's last opt-in that was surely made in Mailchimp
     dropped: Mapped[JsonObject | None]  # the pair of choices whose opt-in the merchant dropped
     intent: Mapped[JsonObject | None]
     # what both sides agreed on last: merge values by tag, the customer's tags, the phone's consent
