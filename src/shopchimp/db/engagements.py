@@ -173,18 +173,27 @@ def wrote(tx: Connection, shop_id: int, written: Mapping[str, Mapping[str, Any]]
         tx.execute(query, {"shop": shop_id, "rows": dumps(rows)})
 
 
-def unwritten(tx: Connection, shop_id: int, *, limit: int) -> list[str]:
-    """Contacts of whom Shopify was told nothing yet, and who are customers: they became one after they had acted."""
+def unwritten(tx: Connection, shop_id: int, *, after: str, limit: int) -> tuple[list[str], str]:
+    """Of so many contacts after this one, those whose customer was not looked at yet: they became one after they had
+    acted. Gives back also after whom to go on; nobody when these were the last.
+    """
     query = text(
         """
-        select e.contact from engagements e join people p on p.shop_id = e.shop_id and p.key = e.key
-        where e.shop_id = :shop and e.written = '{}' and p.customer_id is not null
-            and not exists (select 1 from changes c where c.shop_id = e.shop_id and c.kind = 'event'
-                and c.key = 'engaged:' || e.contact)
-        order by e.contact limit :limit
+        with part as materialized (
+            select contact, key, written from engagements where shop_id = :shop and contact > :after
+            order by contact limit :limit
+        ), found as (
+            select e.contact from part e join people p on p.shop_id = :shop and p.key = e.key
+            where (e.written ->> 'customer')::bigint is distinct from p.customer_id and p.customer_id is not null
+                and not exists (select 1 from changes c where c.shop_id = :shop and c.kind = 'event'
+                    and c.key = 'engaged:' || e.contact)
+        )
+        select array(select contact from found order by contact) as found,
+            (select case when count(*) = :limit then max(contact) end from part) as last
         """
     )
-    return list(tx.execute(query, {"shop": shop_id, "limit": limit}).scalars())
+    row = tx.execute(query, {"shop": shop_id, "after": after, "limit": limit}).one()
+    return list(row.found), row.last or ""
 
 
 def received(facts: Iterable[ActivityFact]) -> dict[tuple[str, str], int]:

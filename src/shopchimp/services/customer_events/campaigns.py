@@ -30,8 +30,7 @@ from shopchimp.shopify import metafields
 LOOKED_AT = timedelta(days=30)  # so long after it was sent
 OVERLAP = timedelta(days=1)  # a campaign may be listed later than it was sent
 SMALL = reports.PAGE  # recipients: read at every change, for that is a call or two
-HOUR = timedelta(hours=1)
-NEWCOMERS = 1000
+LOOKED_THROUGH = 5000  # contacts a round, for customers they became
 
 
 def poll(gateways: Gateways, shop_id: int, chore: Chore) -> float:
@@ -169,12 +168,11 @@ def _rest(campaign: Kept, now: datetime) -> timedelta:
 
 
 def _newcomers(round_: Round) -> None:
-    """Once an hour: contacts who became customers after they had acted."""
-    looked = round_.chore.cursor.get("newcomers_at")
-    if looked and datetime.fromisoformat(looked) > round_.now - HOUR:
-        return
+    """Contacts who became customers after they had acted: some are looked through each time, round and round."""
+    cursor = round_.chore.cursor
     with round_.storing() as tx:
-        found = engagements.unwritten(tx, round_.shop_id, limit=NEWCOMERS)
+        found, last = engagements.unwritten(
+            tx, round_.shop_id, after=cursor.get("looked_through", ""), limit=LOOKED_THROUGH
+        )
         changes.mark(tx, round_.shop_id, [engaged(contact) for contact in found])
-        if len(found) < NEWCOMERS:
-            round_.chore.cursor["newcomers_at"] = round_.now.isoformat()
+        cursor["looked_through"] = last

@@ -162,8 +162,8 @@ def _store(gateways: Gateways, shop_id: int, token: UUID, each: Sequence[_Look])
     with gateways.database.transaction() as tx:
         engagements.hold(tx, shop_id, [look.contact for look in each])  # before the changes, as who counts facts does
         ours = changes.still_held(tx, shop_id, token, [look.change.key for look in each])
-        wrote = [look for look in each if look.wrote]
-        engagements.wrote(tx, shop_id, {look.contact: _has(look) for look in wrote if look.change.key in ours})
+        news = [look for look in each if look.change.key in ours and _is_news(look)]
+        engagements.wrote(tx, shop_id, {look.contact: _has(look) for look in news})
         _log(tx, shop_id, [look for look in each if look.wrote or _parked(look)])
         parked = [
             (look.change.key, look.change.version, look.refused.code, look.refused.detail)
@@ -175,10 +175,17 @@ def _store(gateways: Gateways, shop_id: int, token: UUID, each: Sequence[_Look])
         changes.finish(tx, shop_id, token, finished)
 
 
+def _is_news(look: _Look) -> bool:
+    """Whether the customer has other values now, or is another one; who is to get none is remembered too."""
+    if look.wrote or look.engaged is None or look.customer_id is None:
+        return look.wrote
+    return look.error is None and not _parked(look) and look.engaged.written.get(CUSTOMER) != look.customer_id
+
+
 def _has(look: _Look) -> dict[str, Any]:
     before = look.engaged.written if look.engaged is not None else {}
     kept = before if before.get(CUSTOMER) == look.customer_id else {}
-    return {**kept, **look.wanted, CUSTOMER: look.customer_id}
+    return {**kept, **(look.wanted if look.wrote else {}), CUSTOMER: look.customer_id}
 
 
 def _parked(look: _Look) -> bool:
