@@ -30,7 +30,8 @@ _EMPTIED = "visitor = null, customer_id = null, email = null, checkout = null, b
 class WaitingEvent:
     """An event that waits or is being sent. `call`: the id of the first event of the call that it was put into.
 
-    While it is being sent `sent_at` is when that began, and `customer_id` or `email` to whom.
+    While it is being sent `sent_at` is when that began. `found`: `customer_id` or `email` isn't what it said itself,
+    but whose it was found to be, whatever its browser says from then on.
     """
 
     id: str
@@ -46,6 +47,7 @@ class WaitingEvent:
     state: str
     call: str | None
     sent_at: datetime | None
+    found: bool = False
 
     @property
     def beacon(self) -> Beacon:
@@ -100,13 +102,13 @@ def of_visitors(tx: Connection, shop_id: int, visitors: Sequence[str]) -> dict[s
 def sending(tx: Connection, shop_id: int, calls: Sequence[Begun]) -> set[str]:
     """These calls are about to be made: commit this before. Gives back the events that may be sent.
 
-    To whom stays with them: whatever the visitor says meanwhile, a call that died is taken up for the same person.
+    To whom stays with them: whatever the visitor says meanwhile, a call that failed is taken up for the same person.
     """
     rows = sorted((each, call) for call in calls for each in call.events)
     query = text(
         """
         update customer_events e set state = 'sending', call = d.call, sent_at = clock_timestamp(),
-            customer_id = d.customer, email = d.email
+            customer_id = d.customer, email = d.email, found = true
         from unnest(cast(:ids as text[]), cast(:calls as text[]), cast(:customers as bigint[]), cast(:emails as text[]))
             as d (id, call, customer, email)
         where e.shop_id = :shop and e.id = d.id and e.state in ('waiting', 'sending') returning e.id
@@ -121,6 +123,22 @@ def sending(tx: Connection, shop_id: int, calls: Sequence[Begun]) -> set[str]:
         "emails": [call.email for _, call in rows],
     }
     return {row.id for row in tx.execute(query, {"shop": shop_id, **values})}
+
+
+def found_whose(tx: Connection, shop_id: int, whose: Mapping[str, tuple[int | None, str | None]]) -> None:
+    """These (id -> customer's number, or address) are theirs, though their browser is somebody else's from now on."""
+    query = text(
+        """
+        update customer_events e set customer_id = d.customer, email = d.email, found = true
+        from unnest(cast(:ids as text[]), cast(:customers as bigint[]), cast(:emails as text[]))
+            as d (id, customer, email)
+        where e.shop_id = :shop and e.id = d.id and e.state = 'waiting'
+        """
+    )
+    ids = sorted(whose)
+    values = {"customers": [whose[each][0] for each in ids], "emails": [whose[each][1] for each in ids]}
+    if ids:
+        tx.execute(query, {"shop": shop_id, "ids": ids, **values})
 
 
 def not_sent(tx: Connection, shop_id: int, ids: Sequence[str]) -> None:

@@ -90,6 +90,39 @@ def test_each_event_is_heard_once_wherever_the_worker_dies(
     assert shop.counts() == {"received": 12, "sent": 12}
 
 
+def test_whose_browser_it_is_outlives_the_worker(shop: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only event that said so was told when the worker died."""
+    email, customer = shop.customer()
+    visitor = shop.visitor()
+    shop.does("search_submitted", visitor, customerId=str(customer))
+    with monkeypatch.context() as patched:
+        patched.setattr(recording, "record", _dying(recording.record, 0, after=False))
+        with pytest.raises(Killed):
+            lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works=EVENTS)
+    _takes_over(shop)
+    shop.does("product_added_to_cart", visitor)
+    shop.work()
+    assert shop.names(email) == ["search_submitted", "product_added_to_cart"]
+
+
+def test_a_call_that_is_made_again_says_nothing_new(shop: Visits) -> None:
+    """Mailchimp doesn't know Ann any more, and Bob logs in before it is asked again."""
+    (ann, ann_id), (bob, bob_id) = shop.customer(), shop.customer()
+    visitor = shop.visitor()
+    shop.does("search_submitted", visitor, customerId=str(ann_id))
+    shop.work()
+    shop.stage.sandbox.edit("mailchimp", ann, forget=True)
+    shop.does("product_added_to_cart", visitor)
+    shop.work()
+    shop.does("checkout_started", visitor, customerId=str(bob_id))
+    shop.work()
+    shop.passes(minutes=1)
+    shop.work()
+    shop.does("product_added_to_cart", visitor)
+    shop.work()
+    assert shop.names(bob) == ["checkout_started", "product_added_to_cart"]
+
+
 @pytest.mark.parametrize("kind", ["reset", "reset_after", "500", "502html", "429"])
 def test_an_answer_that_is_lost_is_asked_for(shop: Visits, kind: str) -> None:
     email, customer = shop.customer()

@@ -229,6 +229,42 @@ def test_two_people_at_one_computer_get_what_each_did(shop: Visits) -> None:
     assert sorted(shop.names(bob)) == ["product_added_to_cart", "search_submitted"]
 
 
+@pytest.mark.parametrize("logged_in", [False, True], ids=["by the link", "by their own word"])
+def test_views_that_wait_stay_theirs_though_somebody_else_logs_in_meanwhile(shop: Visits, *, logged_in: bool) -> None:
+    (ann, ann_id), (bob, bob_id) = shop.customer(), shop.customer()
+    visitor = shop.visitor()
+    shop.does("product_viewed", visitor, customerId=str(ann_id))
+    shop.work()
+    shop.does("product_viewed", visitor, customerId=str(ann_id) if logged_in else None)
+    shop.work()
+    shop.does("search_submitted", visitor, customerId=str(bob_id))
+    shop.work()
+    shop.passes(minutes=11)
+    shop.work()
+    assert (shop.names(ann), shop.names(bob)) == (["product_viewed"] * 2, ["search_submitted"])
+    shop.does("product_added_to_cart", visitor)
+    shop.work()
+    assert shop.names(bob) == ["search_submitted", "product_added_to_cart"]
+
+
+def test_what_a_guest_buys_is_not_theirs_who_had_the_browser_before(shop: Visits) -> None:
+    """S49, S50: whoever has the checkout's address; and Shopify says who that is."""
+    shop.open_store()
+    (ann, ann_id), (bob, _) = shop.customer(), shop.customer()
+    visitor = shop.visitor()
+    shop.does("product_viewed", visitor, customerId=str(ann_id))
+    token = f"token{visitor[-8:]}"
+    shop.does("checkout_started", visitor, data={"checkout": {**CHECKOUT, "token": token, "email": bob}})
+    shop.work()
+    assert (shop.names(ann), shop.names(bob)) == (["product_viewed"], [])
+    shop.tells_checkout(token, bob)
+    shop.work()
+    assert (shop.names(ann), shop.names(bob)) == (["product_viewed"], ["checkout_started"])
+    shop.does("checkout_started", visitor, data={"checkout": {**CHECKOUT, "token": f"{token}-2", "email": bob}})
+    shop.work()
+    assert shop.names(bob) == ["checkout_started"] * 2  # the browser is Bob's by now
+
+
 def test_what_mailchimp_refuses_is_counted_and_stops_nobody(shop: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
     (ann, ann_id), (bob, bob_id) = shop.customer(), shop.customer()
 

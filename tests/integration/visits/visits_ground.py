@@ -146,7 +146,7 @@ class Visits:
             earlier = ", ".join(f"{column} = {column} - :gone" for column in columns)
             self.sql(f"update {table} set {earlier}", gone=timedelta(**delta))
         query = """
-            update visitors set sent = coalesce((select jsonb_object_agg(key, (value #>> '{}')::timestamptz
+            update visitors set linked_at = linked_at - cast(:gone as interval), sent = coalesce((select jsonb_object_agg(key, (value #>> '{}')::timestamptz
                 - cast(:gone as interval)) from jsonb_each(sent)), '{}')
         """
         self.sql(query, gone=timedelta(**delta))

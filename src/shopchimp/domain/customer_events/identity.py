@@ -56,19 +56,26 @@ class Forgotten:
 
 
 def identify(
-    beacon: Beacon, *, received_at: datetime, now: datetime, link: Who | None = None, checkout_proven: bool = False
+    beacon: Beacon,
+    *,
+    received_at: datetime,
+    now: datetime,
+    link: Who | None = None,
+    link_email: str | None = None,
+    checkout_proven: bool = False,
 ) -> Who | Held | Forgotten:
     """Whose event this is.
 
-    `link`: whom this visitor (client id) was last found to be. `checkout_proven`: a signed webhook named this
-    checkout's token with this e-mail.
+    `link`: whom this visitor (client id) was last found to be, `link_email` their address as far as we know it.
+    `checkout_proven`: a signed webhook named this checkout's token with this e-mail. Until then the checkout of another
+    address is nobody's: computers are shared, and what a guest buys is no news about whoever was there before.
     """
     if beacon.customer_id is not None:
         return ByCustomer(beacon.customer_id)
     email = beacon.details.checkout.email if beacon.details.checkout else None
     if email is not None and checkout_proven:
         return ByEmail(normalise(email))
-    if link is not None:
+    if link is not None and (email is None or normalise(email) == link_email):
         return link
     if not beacon.consent.allows or now >= received_at + HELD_FOR:
         return Forgotten()

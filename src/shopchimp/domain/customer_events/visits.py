@@ -11,10 +11,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from shopchimp.domain.addresses import normalise
 from shopchimp.domain.commerce.spelling import fingerprint
 from shopchimp.domain.customer_events.beacon import Beacon
 from shopchimp.domain.customer_events.coalescing import WINDOW, Group, due_at, grouped, subject
-from shopchimp.domain.customer_events.identity import HELD_FOR, Forgotten, Held, Waiting, Who, identify, new_link
+from shopchimp.domain.customer_events.identity import (
+    HELD_FOR,
+    ByCustomer,
+    ByEmail,
+    Forgotten,
+    Held,
+    Waiting,
+    Who,
+    identify,
+    new_link,
+)
 from shopchimp.domain.customer_events.names import Priority, priority
 
 SOONEST, LATEST = timedelta(seconds=5), timedelta(hours=1)  # until it is looked whether somebody is a contact by now
@@ -32,7 +43,10 @@ class Dropped(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Event:
-    """An event that waits. `call` names the call in which it was about to be sent to `who`, since `began_at`."""
+    """An event that waits. `call` names the call in which it was about to be sent to `who`, since `began_at`.
+
+    `who` without a call: whose it was found to be before their browser became somebody else's.
+    """
 
     beacon: Beacon
     received_at: datetime
@@ -94,12 +108,18 @@ class Call:
 
 @dataclass(slots=True)
 class Visit:
-    """What is to be done. `asks`: whether these are contacts should be looked at. `again`: when to look again."""
+    """What is to be done. `asks`: whether these are contacts should be looked at. `again`: when to look again.
+
+    With a new `link` comes since when it is so, by the visitor's own clock, and `found`: whose those events are that
+    are not theirs.
+    """
 
     calls: list[Call] = field(default_factory=list)
     dropped: list[tuple[Event, Dropped]] = field(default_factory=list)
     asks: list[Who] = field(default_factory=list)
     link: Who | None = None  # whom the visitor is found to be from now on, if that is news
+    linked_at: datetime | None = None
+    found: list[tuple[Event, Who]] = field(default_factory=list)
     again: datetime | None = None
     urgent_again: datetime | None = None  # the same, of carts and checkouts alone
 
@@ -115,15 +135,17 @@ def visit(
     *,
     now: datetime,
     link: Who | None,
+    linked_at: datetime | None = None,
     sent: Mapping[str, datetime],
     contact_of: Callable[[Who], Contact | None],
     proven: Collection[str],
 ) -> Visit:
     """Sort one visitor's events. `sent` is when the last call about each subject was made; `proven` are the events
-    whose checkout a signed webhook named with the same e-mail.
+    whose checkout a signed webhook named with the same e-mail. What happened before `linked_at` is no word against
+    the link.
     """
-    found = Visit()
-    whose = _recognise(events, found, now=now, link=link, proven=proven)
+    found = Visit(linked_at=linked_at)
+    whose = _recognise(events, found, now=now, link=link, contact_of=contact_of, proven=proven)
     _take_up(events, found, whose, contact_of)
     ready: dict[Who, list[Event]] = {}
     for event, who in whose.items():
@@ -162,26 +184,61 @@ def still_counts(sent: Mapping[str, datetime], now: datetime) -> dict[str, datet
 
 
 def _recognise(
-    events: Iterable[Event], found: Visit, *, now: datetime, link: Who | None, proven: Collection[str]
+    events: Iterable[Event],
+    found: Visit,
+    *,
+    now: datetime,
+    link: Who | None,
+    contact_of: Callable[[Who], Contact | None],
+    proven: Collection[str],
 ) -> dict[Event, Who | Held | Forgotten]:
     """Whose each event is. What nobody was known for is theirs who says so first after it, in the same browser."""
     whose: dict[Event, Who | Held | Forgotten] = {}
     unclaimed: list[Event] = []
     known = link
     for event in sorted(events, key=lambda each: (each.beacon.happened_at, each.id)):
-        if event.call is not None and event.who is not None:
+        if event.who is not None:
             whose[event] = event.who
             continue
         beacon = event.beacon
-        who = identify(beacon, received_at=event.received_at, now=now, link=known, checkout_proven=event.id in proven)
+        who = identify(
+            beacon,
+            received_at=event.received_at,
+            now=now,
+            link=known,
+            link_email=_email_of(known, contact_of),
+            checkout_proven=event.id in proven,
+        )
         whose[event] = who
         if isinstance(who, Held):
             unclaimed.append(event)
-        elif (news := new_link(beacon, who, known)) is not None:
+        elif (news := new_link(beacon, who, known)) is not None and not _is_stale(beacon, found.linked_at):
             if known is None:
-                whose |= dict.fromkeys(unclaimed, news)
+                theirs = {None, _email_of(news, contact_of)}
+                whose |= {each: news for each in unclaimed if _claimed_email(each.beacon) in theirs}
             known = found.link = news
+            found.linked_at = beacon.happened_at
+    if found.link is not None:
+        others = ((event, who) for event, who in whose.items() if isinstance(who, ByCustomer | ByEmail))
+        found.found = [(event, who) for event, who in others if event.who is None and who != found.link]
     return whose
+
+
+def _is_stale(beacon: Beacon, linked_at: datetime | None) -> bool:
+    """Whether it happened before somebody else said that it is their browser."""
+    return linked_at is not None and beacon.happened_at < linked_at
+
+
+def _email_of(who: Who | None, contact_of: Callable[[Who], Contact | None]) -> str | None:
+    if who is None or isinstance(who, ByEmail):
+        return who.email if who else None
+    contact = contact_of(who)
+    return contact.key if contact is not None else None
+
+
+def _claimed_email(beacon: Beacon) -> str | None:
+    email = beacon.details.checkout.email if beacon.details.checkout else None
+    return normalise(email) if email is not None else None
 
 
 def _take_up(

@@ -91,6 +91,16 @@ def record(database: Database, whose: Whose, done: Sequence[Doing], now: datetim
         _follow(doing, now)
 
 
+def remember(tx: Connection, whose: Whose, guests: Sequence[Guest], now: datetime) -> None:
+    """Store whom these visitors are found to be, before what said so is sent and forgotten; and of what is still to be
+    sent, what isn't theirs.
+    """
+    news = [guest for guest in guests if guest.visit.link is not None]
+    visitors.save(tx, whose.shop_id, [guest.remembered(now) for guest in news])
+    others = {event.id: columns_of(who) for guest in news for event, who in guest.visit.found}
+    customer_events.found_whose(tx, whose.shop_id, others)
+
+
 def close(database: Database, whose: Whose, guests: Sequence[Guest], now: datetime) -> None:
     """Store what was decided without a call, and end the changes of those guests for whom all is done that is due."""
     ended = [guest for guest in guests if guest.error is None and not guest.late]
@@ -170,8 +180,7 @@ def _close(tx: Connection, whose: Whose, ended: Sequence[Guest], now: datetime) 
     changes.wait(tx, shop_id, token, waiting)
     mine = [guest for guest in ended if guest.key in ours]
     changes.mark(tx, shop_id, [mark for guest in mine for mark in guest.marks])
-    news = [guest for guest in mine if guest.visit.link is not None]
-    visitors.save(tx, shop_id, [guest.remembered(now) for guest in news])
+    remember(tx, whose, mine, now)
     reasons = {event.id: why.value for guest in mine for event, why in guest.visit.dropped}
     customer_events.dropped(tx, shop_id, reasons)
 

@@ -163,6 +163,8 @@ class _Slice:
                     _drop(each, Dropped.ERASED)
                 else:
                     ready.append(each)
+            guests = {each.guest.key: each.guest for each in ready}
+            recording.remember(tx, self.whose, list(guests.values()), self.gateways.clock())
             there = customer_events.sending(tx, shop_id, [recording.begun(each) for each in ready])
             ready = [each for each in ready if all(event.id in there for event in each.call.events)]
             if self.whose.lane == changes.VIEWS:

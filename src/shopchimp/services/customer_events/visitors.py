@@ -55,7 +55,7 @@ class Guest:
         if link is None:
             return replace(self.known, sent=sent)
         customer_id, key = columns_of(link)
-        return Visitor(self.visitor, customer_id, key, linked_at=now, sent=sent)
+        return Visitor(self.visitor, customer_id, key, linked_at=self.visit.linked_at, sent=sent)
 
 
 def look(tx: Connection, shop_id: int, claimed: Sequence[Claimed], now: datetime) -> list[Guest]:
@@ -71,7 +71,15 @@ def look(tx: Connection, shop_id: int, claimed: Sequence[Claimed], now: datetime
     for name, change in named.items():
         visitor = known.get(name) or Visitor(name)
         sent = {about: datetime.fromisoformat(at) for about, at in visitor.sent.items()}
-        found = visit(events[name], now=now, link=links.get(name), sent=sent, contact_of=contacts.get, proven=proven)
+        found = visit(
+            events[name],
+            now=now,
+            link=links.get(name),
+            linked_at=visitor.linked_at,
+            sent=sent,
+            contact_of=contacts.get,
+            proven=proven,
+        )
         marks = [_mark(who, contacts.get(who)) for who in found.asks]
         guests.append(Guest(change, name, visitor, found, sent, more=len(events[name]) >= A_VISITOR, marks=marks))
     return guests
@@ -79,7 +87,7 @@ def look(tx: Connection, shop_id: int, claimed: Sequence[Claimed], now: datetime
 
 def _event(row: WaitingEvent) -> Event:
     began = row.state == customer_events.SENDING
-    who = _who(row.customer_id, row.email) if began else None
+    who = _who(row.customer_id, row.email) if row.found else None
     return Event(row.beacon, row.received_at, row.call, row.sent_at if began else None, who)
 
 

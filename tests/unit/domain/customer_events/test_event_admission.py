@@ -94,7 +94,16 @@ def test_a_checkouts_email_counts_once_shopify_named_it_too() -> None:
     assert whose(beacon, proven=True) == ByEmail("ana.reyes@example.com")
     assert whose(beacon, proven=True, link=OTHER) == ByEmail("ana.reyes@example.com")
     assert whose(beacon) == Held(NOW + HELD_FOR, Waiting.CHECKOUT)
-    assert whose(beacon, link=OTHER) == OTHER
+
+
+def test_a_checkout_of_another_address_is_not_theirs_who_had_the_browser_before() -> None:
+    """S49: what a guest buys at a shared computer waits for Shopify's word; whose own address it is don't."""
+    beacon = read("checkout_started", customerId=None)
+    held = Held(NOW + HELD_FOR, Waiting.CHECKOUT)
+    assert identify(beacon, received_at=NOW, now=NOW, link=OTHER, link_email="other@example.com") == held
+    assert whose(beacon, link=OTHER) == held
+    assert whose(beacon, link=OTHER, after=HELD_FOR) == Forgotten()
+    assert identify(beacon, received_at=NOW, now=NOW, link=ANNA, link_email="ana.reyes@example.com") == ANNA
 
 
 def test_else_the_visitor_is_whom_they_were_linked_with() -> None:

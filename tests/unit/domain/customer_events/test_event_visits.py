@@ -23,6 +23,7 @@ from shopchimp.domain.customer_events.visits import (
 ANN, BOB = ByCustomer(101), ByCustomer(102)
 ANN_HERE = Contact("ann@example.com", 1, is_contact=True, seen_at=NOW)
 BOB_HERE = Contact("bob@example.com", 2, is_contact=True, seen_at=NOW)
+ANA = Contact("ana.reyes@example.com", 3, is_contact=True, seen_at=NOW)
 PEOPLE: Mapping[Who, Contact] = {ANN: ANN_HERE, BOB: BOB_HERE, ByEmail("ana.reyes@example.com"): ANN_HERE}
 
 
@@ -40,8 +41,9 @@ def look(
     people: Mapping[Who, Contact] = PEOPLE,
     proven: tuple[str, ...] = (),
     now: datetime = NOW,
+    linked_at: datetime | None = None,
 ) -> Visit:
-    return visit(events, now=now, link=link, sent=sent or {}, contact_of=people.get, proven=proven)
+    return visit(events, now=now, link=link, linked_at=linked_at, sent=sent or {}, contact_of=people.get, proven=proven)
 
 
 def calls(found: Visit) -> list[tuple[str, list[str]]]:
@@ -69,6 +71,35 @@ def test_who_is_linked_already_keeps_what_they_did_before_another_says_a_word() 
     found = look(event("page_viewed", 1, ago=60), event("page_viewed", 2, customerId="102"), link=ANN)
     assert sorted(calls(found)) == [(ANN_HERE.key, ["event-0001"]), (BOB_HERE.key, ["event-0002"])]
     assert found.link == BOB
+
+
+def test_what_still_waits_stays_theirs_when_the_browser_becomes_anothers() -> None:
+    waits = event("page_viewed", 1, ago=60)
+    about = subject_key(waits.beacon)
+    assert about is not None
+    found = look(
+        waits, event("search_submitted", 2, customerId="102"), link=ANN, sent={about: NOW - timedelta(minutes=5)}
+    )
+    assert (found.link, found.linked_at, found.found) == (BOB, NOW, [(waits, ANN)])
+    kept = Event(waits.beacon, waits.received_at, who=ANN)
+    later = look(kept, link=BOB, linked_at=NOW, now=NOW + timedelta(minutes=10))
+    assert calls(later) == [(ANN_HERE.key, ["event-0001"])]
+    assert (later.link, later.found) == (None, [])
+
+
+def test_what_somebody_did_before_is_no_word_about_whose_browser_it_is_now() -> None:
+    early, late = (event("page_viewed", n, ago=ago, customerId="101") for n, ago in ((1, 60), (2, 0)))
+    assert look(early, link=BOB, linked_at=NOW - timedelta(seconds=30)).link is None
+    assert look(early, late, link=BOB, linked_at=NOW - timedelta(seconds=30)).link == ANN
+
+
+def test_a_checkout_of_another_address_is_not_claimed_by_who_logs_in_next() -> None:
+    started, viewed = event("checkout_started", 1, ago=60), event("page_viewed", 2, ago=50)
+    found = look(started, viewed, event("search_submitted", 3, customerId="102"))
+    assert sorted(calls(found)) == [(BOB_HERE.key, ["event-0002"]), (BOB_HERE.key, ["event-0003"])]
+    assert found.again == NOW + timedelta(seconds=60)
+    found = look(started, event("search_submitted", 3, customerId="101"), people={**PEOPLE, ANN: ANA})
+    assert sorted(calls(found)) == [(ANA.key, ["event-0001"]), (ANA.key, ["event-0003"])]
 
 
 def test_a_link_that_says_nothing_new_is_no_news() -> None:
