@@ -97,6 +97,17 @@ def tell(tx: Connection, shop_id: int, campaign_id: str, told: Mapping[str, Any]
     tx.execute(query, {"shop": shop_id, "id": campaign_id, "told": dumps(dict(told))})
 
 
+def leave(tx: Connection, shop_id: int) -> None:
+    """The audience is left: no page of its campaigns is read any more, and of text messages the next one's are asked."""
+    query = text(
+        f"""
+        update campaigns set state = '{NEW}', next_at = sent_at
+        where shop_id = :shop and (state = '{READING}' or channel = '{SMS}')
+        """
+    )
+    tx.execute(query, {"shop": shop_id})
+
+
 def first_reading(tx: Connection, shop_id: int) -> Kept | None:
     """The campaign that is being read; of several the one that was sent last: most is still to come of it."""
     query = text(

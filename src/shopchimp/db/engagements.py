@@ -159,6 +159,24 @@ def hold(tx: Connection, shop_id: int, contacts: Sequence[str]) -> None:
     tx.execute(query, {"shop": shop_id, "contacts": list(contacts)})
 
 
+def doubt(tx: Connection, shop_id: int, contacts: Sequence[str]) -> None:
+    """What the customers of these contacts have is not known: whoever looks at them next writes all of it."""
+    hold(tx, shop_id, contacts)
+    query = text(
+        f"""
+        update engagements set written = written - '{CUSTOMER}'
+        where shop_id = :shop and contact = any(:contacts) and written ? '{CUSTOMER}'
+        """
+    )
+    tx.execute(query, {"shop": shop_id, "contacts": list(contacts)})
+
+
+def doubt_waiting(tx: Connection, shop_id: int) -> None:
+    """The same for all who wait to be written, for they are about to be dropped."""
+    query = text("select substr(key, 9) from changes where shop_id = :shop and kind = 'event' and key like 'engaged:%'")
+    doubt(tx, shop_id, list(tx.execute(query, {"shop": shop_id}).scalars()))
+
+
 def wrote(tx: Connection, shop_id: int, written: Mapping[str, Mapping[str, Any]]) -> None:
     """What the customers of these contacts have at Shopify by now."""
     query = text(

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import audits, breakers, changes, chores, connections, customer_events, lanes, pixels
+from shopchimp.db import (
+    audits,
+    breakers,
+    campaigns,
+    changes,
+    chores,
+    connections,
+    customer_events,
+    engagements,
+    lanes,
+    pixels,
+)
 from shopchimp.services import backfills
 from shopchimp.services.customer_events import PIXEL, POLL_CAMPAIGNS
 
@@ -48,6 +59,8 @@ def close_lanes(tx: Connection, shop_id: int) -> None:
     connections.stop_live(tx, shop_id)
     audits.stop_all(tx, shop_id)
     chores.forget_all(tx, shop_id)
+    engagements.doubt_waiting(tx, shop_id)
+    campaigns.leave(tx, shop_id)
     changes.forget_all(tx, shop_id)
     customer_events.drop_all(tx, shop_id, customer_events.DISCONNECTED)
     breakers.forget_all(tx, shop_id)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from activity_ground import ACTIVITY, POLL, Readers, ago, claimed, readers, stamp
 
+from shopchimp.db import campaigns as campaign_rows
 from shopchimp.db import privacy
 from shopchimp.domain.addresses import subscriber_hash
 from shopchimp.domain.errors import Unavailable
@@ -15,6 +16,7 @@ from shopchimp.jobs import chores as chore_jobs
 from shopchimp.jobs import lanes
 from shopchimp.mailchimp import reports
 from shopchimp.services.customer_events import campaign_pages, campaigns, engagement
+from shopchimp.services.customer_events.polling import SwitchedOff
 from shopchimp.shopify import metafields
 
 THREE = {"GET /campaigns": 1, "GET /reports": 1, "GET /sms-campaigns": 1}
@@ -89,6 +91,26 @@ def test_switched_off_nothing_is_asked_nor_written(shop: Readers) -> None:
     assert shop.metafields(ana)["email_opened_count"] == "1"
 
 
+def test_what_was_dropped_while_off_is_written_when_it_is_on_again(
+    shop: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S41, S78. Planted: what the customer had before taken for all there is to write."""
+    ana, bob = shop.pair(), shop.pair()
+    news = shop.send(ana, bob)
+    shop.round()
+    shop.does(news, "open", ana)
+    shop.poll()
+    shop.set(customer_events=False)  # ana's opens wait
+    shop.set(customer_events=True)
+    shop.does(news, "open", bob)
+    shop.poll()
+    still_on = iter([False])
+    monkeypatch.setattr(engagement, "_still_on", lambda *_: next(still_on, True))  # off while bob's are about to go
+    shop.write()
+    shop.round()
+    assert shop.metafields(ana)["email_opened_count"] == shop.metafields(bob)["email_opened_count"] == "1"
+
+
 def test_switched_off_while_a_page_is_read_nothing_of_it_is_kept(
     shop: Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,8 +149,9 @@ def test_switched_off_right_before_a_write_it_is_not_written(shop: Readers, monk
 
 def test_a_round_that_fails_halfway_goes_on_where_it_was(shop: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
     people = [shop.pair() for _ in range(5)]
+    shop.round()  # nothing is left of other tests' campaigns, and this one is the newest
     monkeypatch.setattr(reports, "PAGE", 2)
-    news = shop.send(*people)
+    news = shop.send(*people, at=stamp(ago(minutes=30)))
     shop.does(news, "open", *people)
     ask, asked = reports.email_activity, list[int]()
 
@@ -148,6 +171,33 @@ def test_a_round_that_fails_halfway_goes_on_where_it_was(shop: Readers, monkeypa
             "1",
             "1",
         )
+
+
+def test_the_campaigns_of_an_audience_that_was_left_are_read_no_more(
+    shop: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: campaigns half read, and never begun, kept as they were; text messages asked for once and for all."""
+    ana = shop.pair("leaves")
+    shop.stage.sandbox.edit("mailchimp", ana, sms={"status": "subscribed", "phone": "+14045551999"})
+    shop.text(ana)
+    shop.round()
+    half, never = shop.send(ana, shop.pair()), shop.send(ana)
+    with monkeypatch.context() as patch:
+        patch.setattr(campaign_pages, "_page", lambda *_: (_ for _ in ()).throw(SwitchedOff))
+        shop.poll()
+    shop.sql("update campaigns set state = 'new', pages = '{}' where id = :id", id=never)
+    with shop.stage.database.transaction() as tx:
+        campaign_rows.leave(tx, shop.stage.shop_id)  # as `close_lanes` does, which forgets the chore's place too
+    shop.sql("update chores set cursor = '{}' where name = 'poll_campaigns'")
+    listed = reports.reports_since
+    monkeypatch.setattr(
+        campaigns.reports, "reports_since", lambda *a: [r for r in listed(*a) if r.id not in (half, never)]
+    )
+    asked = shop.round()
+    assert not any("/reports/" in route for route in asked)
+    assert asked["GET /lists/{list_id}/members/{subscriber_hash}/activity-feed"] > 0
+    monkeypatch.undo()
+    assert shop.round()["GET /reports/{campaign_id}/sent-to"] == 2  # the same audience again
 
 
 def test_who_lost_the_lease_stores_nothing(shop: Readers) -> None:

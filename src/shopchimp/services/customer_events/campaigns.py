@@ -106,7 +106,10 @@ def _look(round_: Round) -> None:
         changed = [
             each
             for each in campaigns.since(tx, round_.shop_id, since).values()
-            if each.state != campaigns.READING and each.next_at <= round_.now and campaign_pages.has_news(each)
+            if each.id in figures  # what another audience got was left with it
+            and each.state != campaigns.READING
+            and each.next_at <= round_.now
+            and campaign_pages.has_news(each)
         ]
         for each in changed:
             campaign_pages.begin(each)

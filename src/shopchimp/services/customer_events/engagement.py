@@ -223,5 +223,6 @@ def _log(tx: Connection, shop_id: int, told: Sequence[_Look]) -> None:
 def _drop(gateways: Gateways, shop_id: int, token: UUID, each: Sequence[_Look]) -> None:
     """It is switched off: what waited is dropped, and counted."""
     with gateways.database.transaction() as tx:
+        engagements.doubt(tx, shop_id, [look.contact for look in each])  # switched on again, theirs are written
         gone = changes.finish(tx, shop_id, token, [(look.change.key, look.change.version) for look in each])
         event_counts.add(tx, shop_id, TO_SHOPIFY, {(KIND, OFF): len(gone)})

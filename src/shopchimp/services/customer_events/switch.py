@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, chores, customer_events, event_counts, pixels
+from shopchimp.db import changes, chores, customer_events, engagements, event_counts, pixels
 from shopchimp.services.customer_events import PIXEL, POLL_CAMPAIGNS
 
 ENGAGEMENT = "engagement"  # as writes of what contacts did are counted
@@ -20,6 +20,7 @@ def switched(tx: Connection, shop_id: int, *, on: bool) -> None:
     if on:
         chores.hurry(tx, shop_id, POLL_CAMPAIGNS)
     else:
+        engagements.doubt_waiting(tx, shop_id)  # switched on again, theirs are written
         contacts = changes.forget_lanes(tx, shop_id, [changes.ACTIVITY])
         changes.forget_lanes(tx, shop_id, [changes.EVENTS, changes.VIEWS])
         customer_events.drop_all(tx, shop_id, customer_events.OFF)
