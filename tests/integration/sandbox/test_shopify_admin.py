@@ -7,6 +7,7 @@ import pytest
 from shopify_port import APP_URL, DOMAIN, KEY, SECRET, Api
 
 from shopchimp.sandbox.shopify import admin
+from shopchimp.sandbox.shopify.fields import iso
 from shopchimp.sandbox.shopify.wire import Request
 
 
@@ -90,6 +91,41 @@ def test_the_whole_form_changes_what_is_different(api):
     api.customer(email="taken@example.com")
     _, _, refused = ask(api, "POST", path, form={**form, "email": "taken@example.com"})
     assert "Email has already been taken" in refused
+
+
+def test_what_apps_wrote_is_seen(api):
+    """Values on a customer, whom a segment's query finds by them, and campaigns day by day."""
+    gid = api.customer(email="ann@example.com", firstName="Ann")
+    path = f"/store/demo-store/customers/{gid.rpartition('/')[2]}"
+    assert "<p>None.</p>" in ask(api, "GET", path)[2]
+    named = {"namespace": "demo", "key": "opened_at"}
+    filterable = {"adminFilterable": {"enabled": True}}
+    definition = {**named, "name": "Opened", "type": "date_time", "ownerType": "CUSTOMER", "capabilities": filterable}
+    assert not api.shop.metafields.define(definition)["userErrors"]
+    assert not api.shop.metafields.set([{**named, "ownerId": gid, "value": iso(int(api.clock.at))}])["userErrors"]
+    _, _, text = ask(api, "GET", path)
+    assert "<code>demo.opened_at</code>" in text
+    segments, query = "/store/demo-store/segments", "metafields.demo.opened_at >= -30d"
+    _, _, found = ask(api, "GET", segments, urlencode({"query": query}))
+    assert '<p id="count">1 customers' in found
+    assert "ann@example.com" in found
+    assert "<code>metafields.demo.opened_at</code>" in found
+    _, _, wrong = ask(api, "GET", segments, "query=nonsense+%3D+1")
+    assert 'role="alert"' in wrong
+    assert "No app has told of a campaign." in ask(api, "GET", "/store/demo-store/marketing")[2]
+    campaign = {
+        "remoteId": "c1",
+        "title": "News",
+        "remoteUrl": "https://mail.example.com/c1",
+        "marketingChannelType": "EMAIL",
+        "tactic": "NEWSLETTER",
+        "status": "ACTIVE",
+        "utm": {"campaign": "c1", "source": "mailchimp", "medium": "email"},
+    }
+    assert not api.shop.marketing.upsert(campaign)["userErrors"]
+    figures = {"occurredOn": "2026-11-22", "utcOffset": "+00:00", "sendsCount": 7001, "viewsCount": 3}
+    assert not api.shop.marketing.engage({"remoteId": "c1", "marketingEngagement": figures})["userErrors"]
+    assert "<td>2026-11-22</td><td>7001</td><td>3</td><td>0</td>" in ask(api, "GET", "/store/demo-store/marketing")[2]
 
 
 def test_customers_are_created_and_deleted(api):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
+from graphql import GraphQLError
+
 from shopchimp.sandbox.shopify.consent import WRITABLE
 from shopchimp.sandbox.shopify.editing import SMS_STATES, STATES, change_customer, create_customer
 from shopchimp.sandbox.shopify.listing import count_customers, list_customers
@@ -45,6 +47,17 @@ def page(shops: Mapping[str, Shop], app: AppIdentity, request: Request) -> Reply
             shop.uninstall()
             return redirect(f"/store/{shop.name}/customers", 303)
         case _:
+            return _looked_at(shop, request.method, parts[2:], request.query)
+
+
+def _looked_at(shop: Shop, method: str, parts: list[str], query: Mapping[str, str]) -> Reply:
+    """Pages on which nothing is changed."""
+    match method, parts:
+        case "GET", ["segments"]:
+            return _segments(shop, query)
+        case "GET", ["marketing"]:
+            return _render("marketing.html", shop=shop, activities=list(shop.marketing.activities.values())[::-1])
+        case _:
             return _missing()
 
 
@@ -54,6 +67,18 @@ def _customers(shop: Shop, query: Mapping[str, str]) -> Reply:
     total = count_customers(shop.customers, {"query": words, "limit": None})
     more = urlencode({"query": words, "after": found.page_info["endCursor"]}) if found.has_next else None
     return _render("customers.html", shop=shop, found=found.nodes, query=words, total=total, more=more)
+
+
+def _segments(shop: Shop, query: Mapping[str, str]) -> Reply:
+    """Whom a segment's query finds."""
+    words = query.get("query", "")
+    shown: dict[str, Any] = {"query": words, "filters": shop.segments.filters({"first": 250}).nodes}
+    try:
+        members = shop.segments.members({"query": words, "first": SHOWN})
+    except GraphQLError as error:
+        return _render("segments.html", shop=shop, problem=error.message, **shown)
+    shown |= {"found": members.nodes, "count": members.extra["totalCount"], "problem": None}
+    return _render("segments.html", shop=shop, **shown)
 
 
 def _customer(shop: Shop, number: str, problem: str | None = None) -> Reply:
