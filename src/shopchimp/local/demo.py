@@ -175,6 +175,10 @@ def _tell(house: House, result: dict[str, Any]) -> None:
                 console.print(f"    {verdict}: {count:,} {reason}", highlight=False)
     console.print(f"Look at it: {house.app_url}/  and find a person's history at {house.app_url}/activity")
     console.print(f"The sandbox: {house.shopify_url}/ (Shopify)  {house.mailchimp_url}/ (Mailchimp)")
+    console.print(
+        f"Visit the store as a customer: {house.shopify_url}/{SHOP}/  and see it at {house.app_url}/customer-events"
+    )
+    console.print(f"Send a campaign, open and click it as somebody: {house.mailchimp_url}/campaigns")
 
 
 def _closes(sums: dict[str, Any]) -> bool:
