@@ -200,11 +200,14 @@ def unwritten(tx: Connection, shop_id: int, *, after: str, limit: int) -> tuple[
         with part as materialized (
             select contact, key, written from engagements where shop_id = :shop and contact > :after
             order by contact limit :limit
+        ), whose as materialized (  -- one look into one index for each, however many people there are
+            select e.contact, e.written, (select p.customer_id from people p where p.shop_id = :shop and p.key = e.key)
+            from part e
         ), found as (
-            select e.contact from part e join people p on p.shop_id = :shop and p.key = e.key
-            where (e.written ->> 'customer')::bigint is distinct from p.customer_id and p.customer_id is not null
+            select w.contact from whose w
+            where w.customer_id is not null and w.customer_id is distinct from (w.written ->> 'customer')::bigint
                 and not exists (select 1 from changes c where c.shop_id = :shop and c.kind = 'event'
-                    and c.key = 'engaged:' || e.contact)
+                    and c.key = 'engaged:' || w.contact)
         )
         select array(select contact from found order by contact) as found,
             (select case when count(*) = :limit then max(contact) end from part) as last
