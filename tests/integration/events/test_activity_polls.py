@@ -11,7 +11,7 @@ from activity_ground import ACTIVITY, POLL, Readers, ago, claimed, readers, stam
 from shopchimp.db import campaigns as campaign_rows
 from shopchimp.db import privacy
 from shopchimp.domain.addresses import subscriber_hash
-from shopchimp.domain.errors import Unavailable
+from shopchimp.domain.errors import Rejected, Unavailable
 from shopchimp.jobs import chores as chore_jobs
 from shopchimp.jobs import lanes
 from shopchimp.mailchimp import reports
@@ -171,6 +171,31 @@ def test_a_round_that_fails_halfway_goes_on_where_it_was(shop: Readers, monkeypa
             "1",
             "1",
         )
+
+
+def test_a_campaign_that_mailchimp_refuses_stops_no_other(shop: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S53. Planted: only one that was deleted passed over."""
+    ana = shop.pair()
+    gone, bad, good = (shop.send(ana, at=stamp(ago(minutes=minutes))) for minutes in (20, 30, 40))
+    look, ask = campaigns.reports.reports_since, reports.sent_to
+
+    def deleted_then(*given: Any) -> Any:
+        found = look(*given)
+        shop.send(id=gone, delete=True)
+        return found
+
+    def refused(client: Any, campaign_id: str, **named: Any) -> Any:
+        if campaign_id == bad:
+            raise Rejected("mailchimp", "mc_rejected", "no report of this kind of campaign")
+        return ask(client, campaign_id, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(campaigns.reports, "reports_since", deleted_then)
+        patch.setattr(campaign_pages.reports, "sent_to", refused)
+        shop.round()
+    assert shop.metafields(ana)["email_received_count"] == "1"
+    assert shop.round() == THREE
+    assert len(shop.stage.rows("select 1 from activity_facts where campaign = :id", id=good)) == 1
 
 
 def test_the_campaigns_of_an_audience_that_was_left_are_read_no_more(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from shopchimp.db import campaigns
 from shopchimp.db.campaigns import READ, READING, Kept
 from shopchimp.domain.addresses import normalise
@@ -20,6 +22,8 @@ from shopchimp.domain.errors import Rejected
 from shopchimp.mailchimp import reports
 from shopchimp.mailchimp.reports import Rows
 from shopchimp.services.customer_events.polling import Round
+
+log = structlog.get_logger()
 
 OVERLAP = timedelta(minutes=10)
 RECIPIENTS, ACTIVITY = "recipients", "activity"  # the two lists
@@ -69,9 +73,10 @@ def _page(round_: Round, campaign: Kept) -> None:
     try:
         page = _ask(round_, campaign)
     except Rejected as error:
-        if error.code != "mc_not_found":
-            raise
-        page = Rows((), 0)  # the campaign was deleted: there is nothing to read of it, ever
+        if error.code != "mc_not_found":  # it was deleted, else: there is nothing to read of it
+            log.warning("campaign_refused", campaign=campaign.id, code=error.code, words=error.detail[:200])
+        page = Rows((), 0)  # the others' turn: this one is read again, from its beginning, when its figures change
+        place["to_sent"] = None
     facts = (received if place["list"] == RECIPIENTS else opened_and_clicked)(page.rows, about)
     keys = {
         str(row.get("email_id")): normalise(str(row["email_address"])) for row in page.rows if row.get("email_address")
