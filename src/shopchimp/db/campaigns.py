@@ -98,7 +98,7 @@ def tell(tx: Connection, shop_id: int, campaign_id: str, told: Mapping[str, Any]
 
 
 def leave(tx: Connection, shop_id: int) -> None:
-    """The audience is left: no page of its campaigns is read any more, and of text messages the next one's are asked."""
+    """The audience is left: its campaigns are read no more, and the next one's contacts are asked for text messages."""
     query = text(
         f"""
         update campaigns set state = '{NEW}', next_at = sent_at

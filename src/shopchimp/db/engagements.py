@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from shopchimp.db.event_counts import RECEIVED
 from shopchimp.db.session import dumps
+from shopchimp.domain.addresses import normalise, subscriber_hash
 from shopchimp.domain.customer_events.activity import ActivityFact
 from shopchimp.domain.customer_events.metafields import Totals
 from shopchimp.domain.customer_events.names import ContactAction
@@ -60,6 +61,13 @@ def count(
     in the same order, so none is lost and nobody waits in a circle.
     """
     named = {fact.key: fact for fact in facts}
+    new = _insert(tx, shop_id, named)
+    if new:
+        _raise(tx, shop_id, new, keys or {})
+    return new
+
+
+def _insert(tx: Connection, shop_id: int, named: Mapping[str, ActivityFact]) -> list[ActivityFact]:
     if not named:
         return []
     query = text(
@@ -82,10 +90,7 @@ def count(
         }
         for key, fact in named.items()
     ]
-    new = [named[key] for key in tx.execute(query, {"shop": shop_id, "rows": dumps(rows)}).scalars()]
-    if new:
-        _raise(tx, shop_id, new, keys or {})
-    return new
+    return [named[key] for key in tx.execute(query, {"shop": shop_id, "rows": dumps(rows)}).scalars()]
 
 
 def _raise(tx: Connection, shop_id: int, new: Sequence[ActivityFact], keys: Mapping[str, str]) -> None:
@@ -157,6 +162,52 @@ def hold(tx: Connection, shop_id: int, contacts: Sequence[str]) -> None:
         """
     )
     tx.execute(query, {"shop": shop_id, "contacts": list(contacts)})
+
+
+def move(tx: Connection, shop_id: int, old: str, new: str) -> bool:
+    """A person has another address: what they did under the old one stays theirs. Gives back whether there was any.
+
+    Facts get the keys that they have under the new one, so what Mailchimp now tells of the new one counts once.
+    """
+    left, there = subscriber_hash(old), subscriber_hash(new)
+    contacts = {"shop": shop_id, "old": left, "new": there}
+    gone = text(
+        """
+        delete from activity_facts where shop_id = :shop and contact = :old returning campaign, action, at, url
+        """
+    )
+    before = [
+        ActivityFact(there, row.campaign, ContactAction(row.action), row.at, row.url)
+        for row in tx.execute(gone, contacts)
+    ]
+    fresh = {fact.key for fact in _insert(tx, shop_id, {fact.key: fact for fact in before})}
+    twice = Counter(fact.action.value for fact in before if fact.key not in fresh)
+    hold(tx, shop_id, [left, there])
+    query = text(
+        """
+        delete from engagements where shop_id = :shop and contact in (:old, :new)
+        returning counts, newest, last_campaign, last_campaign_at
+        """
+    )
+    rows = tx.execute(query, contacts).all()
+    if not rows:
+        return False
+    counts = Counter[str]()
+    newest: dict[str, str] = {}
+    for row in rows:
+        counts.update(row.counts)
+        newest |= {name: max(at, newest.get(name, at)) for name, at in row.newest.items()}
+    last = max((row for row in rows if row.last_campaign_at), key=lambda row: row.last_campaign_at, default=rows[0])
+    query = text(
+        """
+        insert into engagements (shop_id, contact, key, counts, newest, last_campaign, last_campaign_at)
+        values (:shop, :new, :key, cast(:counts as jsonb), cast(:newest as jsonb), :last, :last_at)
+        """
+    )
+    values = {"counts": dumps(dict(counts - twice)), "newest": dumps(newest)}
+    last_values = {"last": last.last_campaign, "last_at": last.last_campaign_at}
+    tx.execute(query, {**contacts, "key": normalise(new), **values, **last_values})
+    return True
 
 
 def doubt(tx: Connection, shop_id: int, contacts: Sequence[str]) -> None:

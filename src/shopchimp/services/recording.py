@@ -10,9 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shopchimp.db import changes, looks
+from shopchimp.db import changes, engagements, looks
 from shopchimp.db.changes import Claimed, Mark
 from shopchimp.db.session import dumps
+from shopchimp.domain.addresses import subscriber_hash
 from shopchimp.domain.consent import NO_CONTACT, NO_CUSTOMER
 from shopchimp.domain.identity import choices
 from shopchimp.domain.outcomes import Reason
@@ -76,6 +77,8 @@ def record(tx: Connection, shop_id: int, walks: Sequence[Walk], context: Context
     for walk in ended:
         if (there := outcomes[walk.key].moved_to) is not None and walk.key in ours:
             looks.move(tx, shop_id, walk.key, there)
+            if engagements.move(tx, shop_id, walk.key, there):
+                changes.mark(tx, shop_id, [Mark(f"{changes.ENGAGED}:{subscriber_hash(there)}", "address")])
     _let_go(tx, shop_id, outcomes, context)
 
 

@@ -89,6 +89,25 @@ def test_only_what_changed_is_written(shop: Readers) -> None:
     assert shop.writes() == before + 1
 
 
+def test_who_has_another_address_keeps_what_they_did(shop: Readers) -> None:
+    """S59. Planted: the sums left under the old address (counts fell); facts kept under their old keys (read twice)."""
+    ana = shop.pair("moves")
+    news = shop.send(ana, title="Campaign")
+    shop.does(news, "open", ana, at=stamp(ago(minutes=50)))
+    shop.does(news, "open", ana, at=stamp(ago(minutes=3)))
+    shop.round()
+    other = f"new-{ana}"
+    shop.stage.sandbox.edit("shopify", ana, set={"email": other})
+    shop.stage.mark(ana)
+    shop.stage.live()
+    assert shop.stage.sandbox.state("mailchimp")[other]["status"] == "subscribed"
+    shop.does(news, "open", other)  # Mailchimp's report has the new address by now, of the last open too
+    shop.round()
+    now = shop.metafields(other)
+    assert (now["email_received_count"], now["email_opened_count"], now["last_campaign"]) == ("1", "3", "Campaign")
+    assert shop.stage.rows("select 1 from activity_facts where contact = :old", old=subscriber_hash(ana)) == []
+
+
 def test_who_got_a_text_message(shop: Readers) -> None:
     """S57: there is no list of recipients, so each contact with a phone is asked; only those it reached got it."""
     ana, bob = shop.pair("texts"), shop.pair("texts")
