@@ -271,7 +271,7 @@ def test_a_poll_that_fails_and_definitions_without_room_are_said(client, databas
         tx.execute(text(query), {"shop": live})
     page = read(client, "/customer-events")
     assert "Mailchimp isn't answering" in page
-    assert "Shopify has no room for the definition of sms_clicked_count." in page
+    assert "Segments can't ask for sms_clicked_count: Shopify has no room" in page
     actions = client.get("/api/v1/customer-events").json()["contact_actions"]
     assert (actions["trouble"]["code"], actions["undefined"]) == ("mc_unreachable", ["sms_clicked_count"])
 
@@ -369,3 +369,10 @@ def test_every_reason_and_every_name_has_words():
     assert set(words.CONTACT_ACTIONS) == set(words.SOURCES) == set(ContactAction)
     assert {each.value for each in Dropped} <= set(words.NOT_SENT)
     assert {"event", "engagement"} <= set(activity._WHAT)
+
+
+def test_s40_the_setup_says_that_it_is_on(client, database, shop):
+    """On by default, so a merchant hears of it before the start."""
+    assert "if they agreed to marketing" in read(client, "/setup/options")
+    client.post("/settings/customer-events", data={"active": "no"})
+    assert "Customer events stay in Shopify and Mailchimp." in read(client, "/setup/options")
