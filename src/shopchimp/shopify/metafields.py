@@ -16,7 +16,9 @@ from shopchimp.shopify import engagement_documents as documents
 from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.customers import PAGE, UserError, gid
 
-_THERE = frozenset({"TAKEN", "UNSTRUCTURED_ALREADY_EXISTS"})
+_THERE = "TAKEN"
+_NO_FILTER_LEFT = "OWNER_TYPE_LIMIT_EXCEEDED_FOR_USE_AS_ADMIN_FILTERS"
+_OTHER_TYPE, _PASSES = "INVALID_TYPE", "INTERNAL_ERROR"
 _GONE = ("owner does not exist", "owner not found", "customer does not exist")
 
 
@@ -32,28 +34,37 @@ class Tracked:
 def define(client: ShopifyClient) -> list[str]:
     """Make the definitions that are not there yet: only defined metafields can be asked for in segments.
 
-    Gives back those that Shopify refuses, by key (too many definitions, say): their values are written all the same.
+    Gives back those that can't be had, by key: Shopify refuses them (too many definitions, say), their values are
+    written all the same; or there is one of another type, which takes no values of ours.
     """
     data = client.execute(documents.CUSTOMER_DEFINITIONS, "CustomerMetafieldDefinitions", {"namespace": NAMESPACE})
     nodes = (data.get("metafieldDefinitions") or {}).get("nodes") or ()
-    there = {node.get("key") for node in nodes}
+    there = {node.get("key"): (node.get("type") or {}).get("name") for node in nodes}
     refused = []
-    for key in DEFINITIONS:
+    for key, kind in DEFINITIONS.items():
         if key in there:
+            refused += [key] if there[key] not in (kind, None) else []
             continue
         definition = {
             "name": label(key),
             "namespace": NAMESPACE,
             "key": key,
-            "type": DEFINITIONS[key],
+            "type": kind,
             "ownerType": "CUSTOMER",
             "capabilities": {"adminFilterable": {"enabled": True}},
         }
-        made = client.execute(documents.DEFINITION_CREATE, "MetafieldDefinitionCreate", {"definition": definition})
-        errors = (made.get("metafieldDefinitionCreate") or {}).get("userErrors") or ()
-        if any(error.get("code") not in _THERE for error in errors):
+        codes = _create(client, definition)
+        if _NO_FILTER_LEFT in codes:  # of lists in the admin; segments don't need it
+            codes = _create(client, {name: value for name, value in definition.items() if name != "capabilities"})
+        if codes - {_THERE}:
             refused.append(key)
     return refused
+
+
+def _create(client: ShopifyClient, definition: Mapping[str, Any]) -> set[str]:
+    made = client.execute(documents.DEFINITION_CREATE, "MetafieldDefinitionCreate", {"definition": definition})
+    errors = (made.get("metafieldDefinitionCreate") or {}).get("userErrors") or ()
+    return {str(error.get("code") or "") for error in errors}
 
 
 def tracking(client: ShopifyClient, customer_ids: Sequence[int]) -> dict[int, Tracked]:
@@ -73,20 +84,35 @@ def tracking(client: ShopifyClient, customer_ids: Sequence[int]) -> dict[int, Tr
     return found
 
 
-def write(client: ShopifyClient, values: Mapping[int, Mapping[str, str]]) -> dict[int, UserError | None]:
-    """Set the metafields of a group of customers; None where Shopify took them, all of one customer's or none."""
+def write(
+    client: ShopifyClient, values: Mapping[int, Mapping[str, str]], unfit: set[str]
+) -> dict[int, UserError | None]:
+    """Set the metafields of a group of customers; None where Shopify took them, all of one customer's or none.
+
+    Those that somebody else defined with another type are nobody's fault: they are left out, and put into `unfit`.
+    """
     outcome: dict[int, UserError | None] = {}
     left = dict(values)
-    while left:
+    while left := {customer_id: mine for customer_id, mine in left.items() if mine}:
         owners = [customer_id for customer_id, mine in left.items() for _ in mine]
         rows = [row for customer_id, mine in left.items() for row in inputs(customer_id, mine)]
         data = client.execute(documents.METAFIELDS_SET, "MetafieldsSet", {"metafields": rows})
+        if others := _of_other_type(data.get("metafieldsSet"), rows):
+            unfit |= others
+            left = {owner: {key: mine[key] for key in mine if key not in unfit} for owner, mine in left.items()}
+            continue
         bad = _refusals(data.get("metafieldsSet"), owners)
         if not bad:
-            return outcome | dict.fromkeys(left)
+            break
         outcome |= bad
         left = {customer_id: mine for customer_id, mine in left.items() if customer_id not in bad}
-    return outcome
+    return dict.fromkeys(values) | outcome
+
+
+def _of_other_type(payload: Any, rows: Sequence[Mapping[str, str]]) -> set[str]:
+    errors = payload.get("userErrors") or () if isinstance(payload, dict) else ()
+    places = [_index(error) for error in errors if error.get("code") == _OTHER_TYPE]
+    return {rows[place]["key"] for place in places if place is not None and place < len(rows)}
 
 
 def _refusals(payload: Any, owners: Sequence[int]) -> dict[int, UserError]:
@@ -95,6 +121,8 @@ def _refusals(payload: Any, owners: Sequence[int]) -> dict[int, UserError]:
         raise Unavailable("shopify", "sh_unreachable", "an answer without metafields")
     bad: dict[int, UserError] = {}
     for error in payload.get("userErrors") or ():
+        if error.get("code") == _PASSES:
+            raise Unavailable("shopify", "sh_unreachable", str(error.get("message") or "")[:200])
         refusal = _user_error(error)
         index = _index(error)
         for owner in (owners[index],) if index is not None and index < len(owners) else set(owners):

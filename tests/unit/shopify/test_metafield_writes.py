@@ -30,17 +30,25 @@ class Shop:
 def test_what_lacks_is_defined_so_that_segments_can_ask_for_it() -> None:
     def answer(name: str, variables: Mapping[str, Any]) -> Any:
         if name == "CustomerMetafieldDefinitions":
-            return {"metafieldDefinitions": {"nodes": [{"key": "last_campaign"}, {"key": "of_somebody_else"}]}}
+            there = {"key": "email_received_count", "type": {"name": "number_decimal"}}
+            return {"metafieldDefinitions": {"nodes": [{"key": "last_campaign"}, {"key": "of_somebody_else"}, there]}}
         key = variables["definition"]["key"]
-        code = {"sms_clicked_count": "TAKEN", "email_opened_count": "RESOURCE_TYPE_LIMIT_EXCEEDED"}.get(key)
+        code = {
+            "sms_clicked_count": "TAKEN",
+            "email_opened_count": "RESOURCE_TYPE_LIMIT_EXCEEDED",
+            "email_last_opened_at": "UNSTRUCTURED_ALREADY_EXISTS",
+        }.get(key)
+        if key == "email_last_clicked_at" and "capabilities" in variables["definition"]:
+            code = "OWNER_TYPE_LIMIT_EXCEEDED_FOR_USE_AS_ADMIN_FILTERS"  # segments work without
         errors = [{"field": None, "message": "no", "code": code}] if code else []
         return {"metafieldDefinitionCreate": {"createdDefinition": None, "userErrors": errors}}
 
     shop: Any = Shop(answer)
-    assert metafields.define(shop) == ["email_opened_count"]
+    refused = {"email_received_count", "email_opened_count", "email_last_opened_at"}
+    assert set(metafields.define(shop)) == refused
     made = [variables["definition"] for name, variables in shop.asked if name == "MetafieldDefinitionCreate"]
     assert {each["key"]: each["type"] for each in made} == {
-        key: kind for key, kind in DEFINITIONS.items() if key != "last_campaign"
+        key: kind for key, kind in DEFINITIONS.items() if key not in ("last_campaign", "email_received_count")
     }
     assert all(each["ownerType"] == "CUSTOMER" and each["namespace"] == "shopchimp" for each in made)
 
@@ -59,7 +67,7 @@ def test_one_bad_customer_stops_nobody() -> None:
         return {"metafieldsSet": {"metafields": [], "userErrors": errors}}
 
     shop: Any = Shop(answer)
-    outcome = metafields.write(shop, {1: ONE, 2: ONE, 3: ONE, 4: ONE})
+    outcome = metafields.write(shop, {1: ONE, 2: ONE, 3: ONE, 4: ONE}, set())
     assert {customer: refusal.code if refusal else None for customer, refusal in outcome.items()} == {
         1: None,
         2: "sh_metafield_refused",
@@ -73,9 +81,33 @@ def test_one_bad_customer_stops_nobody() -> None:
 def test_an_error_that_names_nobody_is_everybodys() -> None:
     errors = [{"field": ["metafields"], "message": "No", "code": "APP_NOT_AUTHORIZED", "elementIndex": None}]
     shop: Any = Shop(lambda *_: {"metafieldsSet": {"metafields": None, "userErrors": errors}})
-    outcome = metafields.write(shop, {1: ONE, 2: ONE})
+    outcome = metafields.write(shop, {1: ONE, 2: ONE}, set())
     assert [refusal and refusal.code for refusal in outcome.values()] == ["sh_metafield_refused"] * 2
     assert len(shop.asked) == 1
+
+
+def test_what_somebody_defined_otherwise_is_left_out_and_the_rest_written() -> None:
+    """Planted: the customers' own fault, so that each was parked."""
+
+    def answer(_name: str, variables: Mapping[str, Any]) -> Any:
+        other = [n for n, row in enumerate(variables["metafields"]) if row["key"] == "email_opened_count"]
+        code = {"message": "Type must be consistent with the definition's type", "code": "INVALID_TYPE"}
+        errors = [{"field": ["metafields", str(n), "type"], "elementIndex": n, **code} for n in other]
+        return {"metafieldsSet": {"metafields": [], "userErrors": errors}}
+
+    shop: Any = Shop(answer)
+    unfit = set[str]()
+    outcome = metafields.write(shop, {1: ONE, 2: ONE, 3: {"email_opened_count": "1"}}, unfit)
+    assert (outcome, unfit) == ({1: None, 2: None, 3: None}, {"email_opened_count"})
+    last = [(row["ownerId"].rpartition("/")[2], row["key"]) for row in shop.asked[-1][1]["metafields"]]
+    assert last == [("1", "email_last_opened_at"), ("2", "email_last_opened_at")]
+
+
+def test_an_error_of_shopifys_own_passes() -> None:
+    errors = [{"field": None, "message": "Internal error", "code": "INTERNAL_ERROR", "elementIndex": None}]
+    shop: Any = Shop(lambda *_: {"metafieldsSet": {"metafields": None, "userErrors": errors}})
+    with pytest.raises(Unavailable):
+        metafields.write(shop, {1: ONE}, set())
 
 
 def test_who_lets_their_opens_be_followed() -> None:

@@ -139,14 +139,16 @@ def _write(
     def one(group: Mapping[int, Mapping[str, str]]) -> None:
         try:
             _check(lost)
-            outcome = shopify.write(client, group)
+            unfit: set[str] = set()
+            outcome = shopify.write(client, group, unfit)
         except Exception as error:  # noqa: BLE001 - the job judges it, for each of the group
             for customer_id in group:
                 by_customer[customer_id].error = error
             return
         for customer_id, refusal in outcome.items():
             look = by_customer[customer_id]
-            look.wrote = refusal is None
+            look.wanted = {key: value for key, value in look.wanted.items() if key not in unfit}
+            look.wrote = refusal is None and bool(look.wanted)
             look.refused = shopify.refused(refusal) if refusal is not None else None
 
     groups = calls({customer_id: look.wanted for customer_id, look in by_customer.items()})

@@ -63,7 +63,9 @@ class ContactActions(Answer):
     waiting: int
     read_at: datetime | None
     trouble: Trouble | None
-    undefined: Annotated[list[str], Field(description="Metafields that segments can't ask for: no room to define them")]
+    undefined: Annotated[
+        list[str], Field(description="Metafields that segments can't ask for: they could not be defined")
+    ]
 
 
 class Campaign(Answer):
