@@ -17,10 +17,13 @@ from shopchimp.db import changes, event_counts
 from shopchimp.db.changes import Mark
 from shopchimp.domain.customer_events.beacon import Beacon
 from shopchimp.domain.customer_events.keeping import put_together
+from shopchimp.domain.customer_events.names import Priority, StoreEvent, priority
 
 WAITING, SENDING, SENT, DROPPED = "waiting", "sending", "sent", "dropped"
 OFF, TOO_OLD, DISCONNECTED = "off", "too_old", "disconnected"  # reasons why events were dropped
 A_VISITOR = 500  # events of one visitor that are loaded at once, the oldest first
+
+_URGENT = ", ".join(f"'{name.value}'" for name in StoreEvent if priority(name) <= Priority.CART)
 
 # What is left of an event that isn't needed any more.
 _EMPTIED = "visitor = null, customer_id = null, email = null, checkout = null, body = null"
@@ -84,19 +87,36 @@ def visitor_key(visitor: str) -> str:
 
 
 def of_visitors(tx: Connection, shop_id: int, visitors: Sequence[str]) -> dict[str, list[WaitingEvent]]:
-    """What waits or is being sent of these visitors, the oldest first; of each at most `A_VISITOR`."""
+    """What waits or is being sent of these visitors, the oldest first; of each at most `A_VISITOR`.
+
+    Of who has more than that there are besides as many of carts and checkouts, and the first that names the customer:
+    they must not wait until all views before them are old.
+    """
+    found: dict[str, list[WaitingEvent]] = {visitor: [] for visitor in visitors}
+    for row in _oldest(tx, shop_id, list(found), A_VISITOR, "true"):
+        found[row.visitor].append(row)
+    many = [visitor for visitor, rows in found.items() if len(rows) >= A_VISITOR]
+    more = [
+        *_oldest(tx, shop_id, many, A_VISITOR, f"name in ({_URGENT})"),
+        *_oldest(tx, shop_id, many, 1, "customer_id is not null and not found"),
+    ]
+    for visitor in many:
+        whole = {row.id: row for row in [*found[visitor], *(row for row in more if row.visitor == visitor)]}
+        found[visitor] = sorted(whole.values(), key=lambda row: (row.happened_at, row.id))
+    return found
+
+
+def _oldest(tx: Connection, shop_id: int, visitors: Sequence[str], limit: int, which: str) -> list[WaitingEvent]:
     query = text(
         f"""
         select e.* from unnest(cast(:visitors as text[])) as v (visitor) cross join lateral (
             select {_COLUMNS}, coalesce(body, '{{}}'::jsonb) as body from customer_events
-            where shop_id = :shop and visitor = v.visitor and state in ('waiting', 'sending')
-            order by happened_at, id limit {A_VISITOR}) e
+            where shop_id = :shop and visitor = v.visitor and state in ('waiting', 'sending') and {which}
+            order by happened_at, id limit {limit}) e
         """
     )
-    found: dict[str, list[WaitingEvent]] = {visitor: [] for visitor in visitors}
-    for row in tx.execute(query, {"shop": shop_id, "visitors": list(found)}):
-        found[row.visitor].append(WaitingEvent(**row._mapping))
-    return found
+    rows = tx.execute(query, {"shop": shop_id, "visitors": list(visitors)}) if visitors else ()
+    return [WaitingEvent(**row._mapping) for row in rows]
 
 
 def sending(tx: Connection, shop_id: int, calls: Sequence[Begun]) -> set[str]:

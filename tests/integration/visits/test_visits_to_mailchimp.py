@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from visits_ground import CHECKOUT, DATA, SITE, Visits, ago
+from visits_ground import CHECKOUT, DATA, EVENTS, SITE, Visits, ago
 
+from shopchimp.db import customer_events
 from shopchimp.domain.customer_events.coalescing import Group
 from shopchimp.domain.customer_events.member_events import member_event
-from shopchimp.services.customer_events import sending
+from shopchimp.jobs import lanes
+from shopchimp.services.customer_events import sending, visitors
 
 LEARNED = [("S44", "page_viewed"), ("S45", "product_viewed"), ("S46", "search_submitted"),
            ("S47", "product_added_to_cart"), ("S48", "payment_info_submitted"), ("S49", "checkout_started"),
@@ -263,6 +265,45 @@ def test_what_a_guest_buys_is_not_theirs_who_had_the_browser_before(shop: Visits
     shop.does("checkout_started", visitor, data={"checkout": {**CHECKOUT, "token": f"{token}-2", "email": bob}})
     shop.work()
     assert shop.names(bob) == ["checkout_started"] * 2  # the browser is Bob's by now
+
+
+def test_who_looks_at_more_than_is_loaded_at_once_is_found_and_told_of(
+    shop: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Views of a long visit neither keep a worker busy for nothing nor hide who it was, or the cart behind them."""
+    monkeypatch.setattr(customer_events, "A_VISITOR", 3)
+    monkeypatch.setattr(visitors, "A_VISITOR", 3)
+    email, customer = shop.customer()
+    visitor = shop.visitor()
+    for minutes in range(9, 3, -1):
+        shop.does("page_viewed", visitor, at=ago(minutes=minutes))
+    assert lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works=EVENTS, at_most=5) <= 2
+    shop.does("product_added_to_cart", visitor)
+    shop.does("search_submitted", visitor, customerId=str(customer))
+    shop.work()
+    assert set(shop.names(email)) == {"page_viewed", "product_added_to_cart", "search_submitted"}
+    shop.passes(minutes=11)
+    shop.work()
+    shop.passes(minutes=11)
+    shop.work()
+    assert shop.closes()
+    assert shop.counts()["sent"] + shop.counts()["coalesced"] == 8
+    assert shop.change(visitor) is None
+
+
+def test_a_cart_behind_more_views_than_are_loaded_at_once_goes_first(
+    shop: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(customer_events, "A_VISITOR", 3)
+    monkeypatch.setattr(visitors, "A_VISITOR", 3)
+    email, customer = shop.customer()
+    visitor = shop.visitor()
+    for _ in range(6):
+        shop.does("page_viewed", visitor, customerId=str(customer))
+        shop.work()
+    shop.does("product_added_to_cart", visitor, customerId=str(customer))
+    shop.work()
+    assert shop.names(email) == ["page_viewed", "product_added_to_cart"]
 
 
 def test_what_mailchimp_refuses_is_counted_and_stops_nobody(shop: Visits, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,6 +150,7 @@ def _record(tx: Connection, whose: Whose, done: Sequence[Doing], now: datetime) 
 def _follow(doing: Doing, now: datetime) -> None:
     guest, call = doing.guest, doing.call
     if doing.heard or doing.is_refused:
+        guest.told = True
         return
     if not doing.is_no_contact:
         guest.error = guest.error or doing.error
@@ -167,7 +168,7 @@ def _close(tx: Connection, whose: Whose, ended: Sequence[Guest], now: datetime) 
     finished, waiting = [], []
     for guest in ended:
         visit = guest.visit
-        if guest.more:
+        if guest.more and (guest.told or visit.dropped or visit.again is None):  # there is room for those after them
             waiting.append((guest.key, guest.change.version, 0.0, whose.lane))
         elif visit.again is None:
             finished.append((guest.key, guest.change.version))

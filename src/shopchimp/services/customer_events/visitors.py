@@ -26,7 +26,8 @@ DOUBTED = "audit"  # Mailchimp says that they are none, though we thought so
 class Guest:
     """A visitor of this slice, what is to be done for them, and what came of it.
 
-    `error` is for the job to judge. `late`: the time was up before all was done; the visitor stays claimed.
+    `error` is for the job to judge. `late`: the time was up before all was done; the visitor stays claimed. `more`:
+    not all of their events may have been loaded. `told`: some of those that were are over.
     """
 
     change: Claimed
@@ -35,6 +36,7 @@ class Guest:
     visit: Visit
     sent: dict[str, datetime]
     more: bool = False
+    told: bool = False
     error: Exception | None = None
     late: bool = False
     marks: list[Mark] = field(default_factory=list)  # who is to be looked at: they may be a contact, or none any more
