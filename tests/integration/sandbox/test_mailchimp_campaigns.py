@@ -124,6 +124,7 @@ def test_one_that_is_still_going_out_and_one_that_is_deleted(api: Mailings) -> N
     api.edit(campaign={"id": sent, "delete": True})
     assert {api("GET", f"{path}/{sent}").status for path in ("/campaigns", "/reports")} == {404}
     assert api.read("/reports")["total_items"] == 0
+    assert api.send() != sent  # an id is never given again
 
 
 @pytest.mark.parametrize(

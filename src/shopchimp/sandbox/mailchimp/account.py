@@ -62,6 +62,7 @@ class Account:
         self.connected_sites: dict[str, dict[str, Any]] = {}
         self.automations = Automations()
         self.campaigns: dict[str, Campaign] = {}  # as they were made
+        self.campaigns_made = 0  # deleted ones too: an id is never given again
         self.sms_campaigns: dict[str, SmsCampaign] = {}
         self.member_events: list[MemberEvent] = []  # of everybody, as they came
         self.batches = Batches(seed, secret, clock)

@@ -72,7 +72,7 @@ def _send(account: Account, given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _new(account: Account, given: Mapping[str, Any]) -> Campaign:
-    number = len(account.campaigns) + 1
+    account.campaigns_made = number = account.campaigns_made + 1
     kind = given.get("type", "regular")
     if kind not in TYPES:
         raise ValueError(f"type must be one of {', '.join(TYPES)}")
