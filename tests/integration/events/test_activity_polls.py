@@ -14,7 +14,7 @@ from shopchimp.domain.addresses import subscriber_hash
 from shopchimp.domain.errors import Rejected, Unavailable
 from shopchimp.jobs import chores as chore_jobs
 from shopchimp.jobs import lanes
-from shopchimp.mailchimp import reports
+from shopchimp.mailchimp import members, reports
 from shopchimp.services.customer_events import campaign_pages, campaigns, engagement
 from shopchimp.services.customer_events.polling import SwitchedOff
 from shopchimp.shopify import metafields
@@ -319,3 +319,17 @@ def test_nothing_is_kept_of_who_was_erased_though_reports_name_them(shop: Reader
     them = [subscriber_hash(each) for each in (ana, bob)]
     assert [row["contact"] for row in shop.stage.rows(rows, them=them)] == them[1:]
     assert shop.metafields(ana) == {}
+
+
+def test_nothing_is_kept_of_who_was_deleted_for_good_under_the_stand_in_that_reports_show(shop: Readers) -> None:
+    """Planted: the stand-in taken for an address: who was erased is counted again, under it."""
+    ana, bob = shop.pair(), shop.pair()
+    news = shop.send(ana, bob)
+    (chosen,) = shop.stage.rows("select audience_id from connections")
+    client = shop.stage.runtime.gateways.mailchimp(shop.stage.shop_id)
+    members.delete_permanently(client, chosen["audience_id"], ana)
+    shop.does(news, "open", bob)
+    shop.round()
+    rows = "select contact from engagements where contact = any(:them)"
+    them = [subscriber_hash(each) for each in (ana, bob)]
+    assert [row["contact"] for row in shop.stage.rows(rows, them=them)] == them[1:]

@@ -14,7 +14,7 @@ import structlog
 
 from shopchimp.db import campaigns
 from shopchimp.db.campaigns import READ, READING, Kept
-from shopchimp.domain.addresses import normalise
+from shopchimp.domain.addresses import normalise, subscriber_hash
 from shopchimp.domain.commerce.spelling import fingerprint
 from shopchimp.domain.customer_events.activity import Campaign
 from shopchimp.domain.customer_events.reports import opened_and_clicked, received
@@ -78,13 +78,16 @@ def _page(round_: Round, campaign: Kept) -> None:
         page = Rows((), 0)  # the others' turn: this one is read again, from its beginning, when its figures change
         place["to_sent"] = None
     facts = (received if place["list"] == RECIPIENTS else opened_and_clicked)(page.rows, about)
-    keys = {
-        str(row.get("email_id")): normalise(str(row["email_address"])) for row in page.rows if row.get("email_address")
-    }
     with round_.storing() as tx:
-        round_.count(tx, facts, keys)
+        round_.count(tx, facts, _addresses(page))
         _move(campaign, page)
         campaigns.save(tx, round_.shop_id, campaign)
+
+
+def _addresses(page: Rows) -> dict[str, str]:
+    """Each contact's address. Of who was deleted for good a stand-in is shown, which no longer says who it was."""
+    shown = {str(row.get("email_id")): normalise(str(row.get("email_address") or "")) for row in page.rows}
+    return {contact: address for contact, address in shown.items() if subscriber_hash(address) == contact}
 
 
 def _ask(round_: Round, campaign: Kept) -> Rows:
