@@ -134,6 +134,20 @@ def test_an_answer_that_is_lost_is_asked_for(shop: Visits, kind: str) -> None:
     assert _heard(shop, email) == Counter([event_id])
 
 
+def test_what_a_gateway_gave_up_on_may_still_come(shop: Visits) -> None:
+    """mailchimp.md 3: after its 502 the call may go on for a while, so it isn't asked for at once."""
+    email, customer = shop.customer()
+    shop.stage.sandbox.faults({"route": "*", "kind": "502html", "times": 1})
+    event_id = shop.does("product_added_to_cart", shop.visitor(), customerId=str(customer))
+    shop.work()
+    shop.passes(seconds=10)
+    shop.work()
+    assert (shop.heard(email), shop.event(event_id)["state"]) == ([], "sending")
+    shop.passes(seconds=30)
+    shop.work()
+    assert _heard(shop, email) == Counter([event_id])
+
+
 def test_a_call_that_may_still_be_under_way_is_waited_for(shop: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody answers for it, so it is neither made again nor taken for lost before it must have come."""
     email, customer = shop.customer()

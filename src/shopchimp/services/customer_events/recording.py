@@ -33,6 +33,7 @@ T = TypeVar("T")
 TRIES = 3
 KIND, DIRECTION = "event", event_counts.TO_MAILCHIMP
 SENT, COALESCED = "sent", "coalesced"
+_GATEWAY = frozenset({502, 504})  # somebody in between gave up: what was asked for may still be done (mailchimp.md 3)
 _UNHEARD = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})  # nothing was sent yet
 
 
@@ -65,7 +66,8 @@ class Doing:
     @property
     def is_over(self) -> bool:
         """There was an answer, if none that says what came of the call: it doesn't run any more."""
-        return isinstance(self.error, PlatformError) and self.error.status is not None
+        error = self.error
+        return isinstance(error, PlatformError) and error.status is not None and error.status not in _GATEWAY
 
 
 @dataclass(frozen=True, slots=True)
