@@ -6,6 +6,7 @@ tombstone for 90 days, a keyed hash, so that a late webhook or a poll doesn't br
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from shopchimp.db import event_counts
 from shopchimp.domain.addresses import subscriber_hash
+from shopchimp.domain.customer_events.visits import Dropped
 
 TOMBSTONE_DAYS = 90
 _COLUMNS = "id, digest, shop_id, domain, topic, body, received_at, attempts, done_at, proof"
@@ -208,7 +211,15 @@ def erase(
         "words": [key for key in keys if "@" in key],
         "contacts": [subscriber_hash(key) for key in keys if "@" in key],
     }
-    return {name: int(tx.execute(text(query), values).rowcount) for name, query in _ERASE.items()}
+    counts: dict[str, int] = {}
+    waited: Counter[event_counts.Outcome] = Counter()
+    for name, query in _ERASE.items():
+        gone = tx.execute(text(query), values)
+        counts[name] = int(gone.rowcount)
+        if gone.returns_rows:  # events: each that came in is in the counts, whatever became of it
+            waited.update((row.name, Dropped.ERASED.value) for row in gone if row.state in ("waiting", "sending"))
+    event_counts.add(tx, shop_id, event_counts.TO_MAILCHIMP, waited)
+    return counts
 
 
 _RUNS = "select id from sync_runs where shop_id = :shop"
@@ -262,7 +273,7 @@ _ERASE = {
     """,
     "customer_events": f"""
         delete from customer_events where shop_id = :shop and (customer_id = :customer or email = any(:words)
-            or visitor in ({_BROWSERS}))
+            or visitor in ({_BROWSERS})) returning name, state
     """,
     "visitors": f"delete from visitors where shop_id = :shop and {_THEM}",
     "activity_facts": "delete from activity_facts where shop_id = :shop and contact = any(:contacts)",

@@ -286,6 +286,8 @@ def test_data_and_erasure(played: Stage) -> None:
         "engagements": ["other"],
         "activity_facts": ["f2"],
     }
+    counted = played.rows("select name, n from event_counts where outcome = 'erased' order by name")
+    assert [tuple(row.values()) for row in counted] == [("checkout_started", 1), ("page_viewed", 2)]
     _everywhere_again(played)
     _hurry(played)
     privacy.work(gateways)
