@@ -72,8 +72,7 @@ def _round(house: House, folder: Path, name: str, rate: float, *, crowd: bool) -
     said: Said = json.loads(_sender(port, SECONDS, folder / "webhooks", rate).communicate()[0])
     if visitors is not None:
         theirs = json.loads(visitors.communicate()[0])
-        said |= {"events": theirs["taken"], "events_refused": theirs["refused"] + theirs["left"]}
-        said["events_p99_ms"] = theirs["p99_ms"]
+        said |= {f"events_{name}": theirs[name] for name in ("taken", "refused", "left", "p99_ms")}
     return said
 
 
@@ -126,7 +125,7 @@ def _check(database: psycopg.Connection[Any], said: Said) -> None:
     until = time.monotonic() + PATIENCE  # an event may be stored a little after its answer
     while True:
         deliveries, events = database.execute(both).fetchone() or (0, 0)
-        missing = abs(deliveries - said["taken"]) + abs(events - said.get("events", 0))
+        missing = abs(deliveries - said["taken"]) + abs(events - said.get("events_taken", 0))
         if not missing or time.monotonic() > until:
             break
         time.sleep(0.1)
