@@ -142,6 +142,26 @@ def test_text_messages_that_were_sent(client: MailchimpClient, answers: Answers)
 
 
 @respx.mock
+@pytest.mark.parametrize("path", ["/reports", "/sms-campaigns"])
+def test_a_list_of_more_than_a_page_is_read_to_its_end(path: str, client: MailchimpClient) -> None:
+    """Planted: the first page alone; the order is not documented, so the newest may be the last."""
+
+    def row(number: int) -> dict[str, Any]:
+        return {"id": f"c{number}", "list_id": "a1", "status": "done", "send_time": "2026-11-18T15:00:00+00:00"}
+
+    def page(request: httpx.Request) -> httpx.Response:
+        offset = int(request.url.params.get("offset", "0"))
+        rows = [row(number) for number in range(offset, min(offset + 2, 5))]
+        name = path.strip("/").replace("-", "_")
+        return httpx.Response(200, json={name: rows, "total_items": 5})
+
+    route = respx.get(f"{ROOT}/3.0{path}").mock(side_effect=page)
+    read = reports.sms_campaigns(client) if path == "/sms-campaigns" else reports.reports_since(client, "a1", SINCE)
+    assert [each.id for each in read] == [f"c{number}" for number in range(5)]
+    assert route.call_count == 3
+
+
+@respx.mock
 def test_what_one_contact_got(client: MailchimpClient, answers: Answers) -> None:
     route = answered(f"/lists/a1/members/{ANA}/activity-feed", answers("activity-feed-get"))
     feed = reports.activity_feed(client, "a1", ANA, filters="sms_bulk_sent")
