@@ -15,7 +15,7 @@ from shopchimp.domain.errors import Rejected, Unavailable
 from shopchimp.jobs import chores as chore_jobs
 from shopchimp.jobs import lanes
 from shopchimp.mailchimp import members, reports
-from shopchimp.services.customer_events import campaign_pages, campaigns, engagement
+from shopchimp.services.customer_events import campaign_pages, campaigns, engagement, text_messages
 from shopchimp.services.customer_events.polling import SwitchedOff
 from shopchimp.shopify import metafields
 
@@ -305,6 +305,47 @@ def test_one_customer_whom_shopify_refuses_stops_nobody(shop: Readers, monkeypat
     assert got == [True, True, False, True, True, True]
     (parked,) = shop.stage.rows("select key, cause from changes where state = 'parked'")
     assert (parked["key"], parked["cause"]) == (f"engaged:{subscriber_hash(people[2])}", "sh_metafield_refused")
+
+
+def test_nobody_is_passed_over_when_somebody_is_deleted_while_all_are_asked_for_a_text(
+    shop: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S57. Planted: the next page asked for at its old place."""
+    (chosen,) = shop.stage.rows("select audience_id from connections")
+    client = shop.stage.runtime.gateways.mailchimp(shop.stage.shop_id)
+    first, second, third, *_ = members.page(client, chosen["audience_id"], offset=0)[0]
+    for number, each in enumerate((second, third)):
+        phone = {"status": "subscribed", "phone": f"+1404555188{number}"}
+        shop.stage.sandbox.edit("mailchimp", each.email, sms=phone)
+    text = shop.text(second.email, third.email)
+    monkeypatch.setattr(members, "PAGE", 2)
+    ask = text_messages._feeds
+
+    def deleted_then(*given: Any) -> Any:
+        if first.email in shop.stage.sandbox.state("mailchimp"):
+            members.delete_permanently(client, chosen["audience_id"], first.email)
+        return ask(*given)
+
+    monkeypatch.setattr(text_messages, "_feeds", deleted_then)
+    shop.round()
+    got = shop.stage.rows("select contact from activity_facts where campaign = :id", id=text)
+    assert {row["contact"] for row in got} == {subscriber_hash(each.email) for each in (second, third)}
+
+
+def test_a_text_message_that_goes_on_is_asked_for_once_more(shop: Readers) -> None:
+    """S57. Planted: who was asked half an hour after it was sent is never asked again."""
+    ana, bob = shop.pair(), shop.pair()
+    for number, email in enumerate((ana, bob)):
+        phone = {"status": "subscribed", "phone": f"+1404555177{number}"}
+        shop.stage.sandbox.edit("mailchimp", email, sms=phone)
+    text = shop.text(ana)
+    shop.round()
+    shop.text(bob, id=text)
+    assert shop.round() == THREE, "it rests for a part of its age"
+    shop.sql("update campaigns set next_at = now() where id = :id", id=text)
+    shop.round()
+    assert shop.metafields(bob)["sms_received_count"] == "1"
+    assert shop.round() == THREE
 
 
 def test_nothing_is_kept_of_who_was_erased_though_reports_name_them(shop: Readers) -> None:

@@ -34,7 +34,8 @@ def campaigned(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any]
       "silent"}}`: sent to all subscribed, or to the first `count` of them, or to the addresses of `to`. `draft`: kept,
       not sent. `sending`: the rest follows. With an `id` one that is known is sent, or sent to some more. Or
       `{"campaign": {"id", "delete": true}}`, by which its report goes too.
-    - `{"sms_campaign": {"name", "audience", "to", "at", "silent"}}`: to all who subscribed to SMS, or to some.
+    - `{"sms_campaign": {"name", "audience", "to", "at", "silent"}}`: to all who subscribed to SMS, or to some. With an
+      `id` that is known it goes on, to some more.
     - `{"activity": {"campaign", "do", "by", "email", "emails", "count", "share", "at", "spread", "url", "kind",
       "seed"}}`: `do` is open, click, bounce, unsubscribe or abuse; `by` person, bot or proxy. Without addresses it is
       `count` or a `share` of the recipients, drawn by `seed`, each at a moment within `spread` seconds from `at` on.
@@ -105,8 +106,8 @@ def _text(account: Account, given: Mapping[str, Any]) -> Mapping[str, Any]:
     readers = {each.number for each in asked if each.sms is not None and each.sms.status == "subscribed"}
     name, at = given.get("name", f"Text {number}"), _moment(account, given)
     key = given.get("id") or fresh_id(account.seed, "sms", number, 8)
-    text = SmsCampaign(key, 7000 + number, audience, name, at, at, readers)
-    account.sms_campaigns[text.id] = text
+    text = account.sms_campaigns.setdefault(key, SmsCampaign(key, 7000 + number, audience, name, at, at))
+    text.recipients |= readers
     if not given.get("silent"):
         told = {"id": text.id, "status": "sent", "list_id": audience.id}
         account.tell(audience, "sms_campaign", told, source="admin")

@@ -28,7 +28,7 @@ from shopchimp.services.polls import PERIOD, LeaseLost
 from shopchimp.shopify import metafields
 
 LOOKED_AT = timedelta(days=30)  # so long after it was sent
-OVERLAP = timedelta(days=1)  # a campaign may be listed later than it was sent
+OVERLAP = timedelta(days=3)  # a campaign is listed as sent when all have it, by each one's time zone say
 SMALL = reports.PAGE  # recipients: read at every change, for that is a call or two
 LOOKED_THROUGH = 5000  # contacts a round, for customers they became
 
@@ -101,7 +101,7 @@ def _look(round_: Round) -> None:
             row["totals"] |= {"utm": campaign.utm} if campaign and campaign.utm else _utm(before)
             if before is None or any(getattr(before, name) != value for name, value in row.items()):
                 rows.append(row)
-        rows += _texts_rows(texts, since)
+        rows += _texts_rows(texts, since, round_.now)
         campaigns.put(tx, round_.shop_id, rows)
         changed = [
             each
@@ -137,7 +137,7 @@ def _utm(before: Kept | None) -> Mapping[str, Any]:
     return {"utm": before.totals["utm"]} if before is not None and before.totals.get("utm") else {}
 
 
-def _texts_rows(texts: list[SmsCampaign], since: datetime) -> list[dict[str, Any]]:
+def _texts_rows(texts: list[SmsCampaign], since: datetime, now: datetime) -> list[dict[str, Any]]:
     return [
         {
             "id": each.id,
@@ -148,7 +148,7 @@ def _texts_rows(texts: list[SmsCampaign], since: datetime) -> list[dict[str, Any
             "totals": {"sent": each.recipients},
         }
         for each in texts
-        if each.sent_at >= since
+        if since <= each.sent_at <= now
     ]
 
 

@@ -1,7 +1,7 @@
 """Who got a text message (S57): Mailchimp says so only contact by contact, in each one's activity feed.
 
 So a new message has all contacts with a phone asked, once, and once more if that was so soon after it was sent that
-feeds may not have had it yet. There is no public source of who clicked one (S58): see
+feeds may not have had it yet, or if it went to some more. There is no public source of who clicked one (S58): see
 `domain.customer_events.reports.sms_click`.
 """
 
@@ -16,6 +16,7 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from shopchimp.db import campaigns, slots
+from shopchimp.db.campaigns import Kept
 from shopchimp.domain.addresses import normalise, subscriber_hash
 from shopchimp.domain.customer_events.reports import FEED_FILTERS, from_feed
 from shopchimp.domain.errors import Rejected
@@ -36,16 +37,26 @@ def begin(round_: Round, tx: Connection) -> None:
     if _PLACE in round_.chore.cursor:
         return
     known = campaigns.since(tx, round_.shop_id, round_.now - timedelta(days=30), channel=campaigns.SMS).values()
-    due = [each.id for each in known if each.state != campaigns.READ and each.next_at <= round_.now]
+    due = [each for each in known if each.next_at <= round_.now and (each.state != campaigns.READ or _went_on(each))]
     if due:
+        sent = {each.id: each.totals.get("sent") for each in due}
         began = round_.now.isoformat()
-        round_.chore.cursor[_PLACE] = {"ids": due, "began": began, "offset": 0, "done": 0}
+        round_.chore.cursor[_PLACE] = {"sent": sent, "began": began, "offset": 0, "done": 0, "total": 0}
+
+
+def _went_on(campaign: Kept) -> bool:
+    """Whether more got it since all were asked."""
+    return int(campaign.totals.get("sent") or 0) > int(campaign.pages.get("sent") or 0)
 
 
 def read(round_: Round) -> bool:
     """Ask contacts while there is time. Gives back whether nothing is left."""
     while place := round_.chore.cursor.get(_PLACE):
         page, total = members.page(round_.client, round_.audience_id, offset=place["offset"], whole=True)
+        if total < place["total"]:  # somebody was deleted, and all behind them moved up
+            place |= {"offset": max(place["offset"] - (place["total"] - total), 0), "done": 0, "total": total}
+            continue
+        place["total"] = total
         theirs = [each for each in page if each.email and each.sms_subscription_status in _REACHED]
         while place["done"] < len(theirs):
             if round_.over:
@@ -92,11 +103,12 @@ def _feed(round_: Round, contact: str) -> Mapping[str, Any] | None:
 
 def _end(round_: Round, tx: Connection, place: Mapping[str, Any]) -> None:
     began = datetime.fromisoformat(place["began"])
-    for campaign_id in place["ids"]:
+    for campaign_id, sent in place["sent"].items():
         if (campaign := campaigns.get(tx, round_.shop_id, campaign_id)) is None:
             continue
         if began >= campaign.sent_at + SETTLED:
-            campaign.state = campaigns.READ
+            campaign.state, campaign.pages = campaigns.READ, {"sent": sent}
+            campaign.next_at = began + (began - campaign.sent_at) / 24  # if it goes on: less and less often
         else:
             campaign.next_at = campaign.sent_at + SETTLED
         campaigns.save(tx, round_.shop_id, campaign)
