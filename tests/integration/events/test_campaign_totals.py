@@ -99,6 +99,16 @@ def test_killed_between_noting_and_telling_it_is_told_then(shop: Readers, monkey
     assert total(shop, news, "sendsCount") == 1
 
 
+def test_many_campaigns_are_told_a_part_at_a_time(shop: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    news = shop.send(shop.pair())
+    with monkeypatch.context() as patch:
+        patch.setattr(campaign_totals, "PART", 0.0)
+        shop.round()
+    assert days(shop, news) is None
+    shop.round()
+    assert total(shop, news, "sendsCount") == 1
+
+
 def test_a_refused_campaign_is_not_asked_for_again_at_once(shop: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.round()
     asked = list[str]()

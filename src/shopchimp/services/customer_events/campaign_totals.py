@@ -6,6 +6,7 @@ to be told is stored before it is told, so whoever is killed between says the sa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ import structlog
 from shopchimp.db import campaigns
 from shopchimp.db.campaigns import Kept
 from shopchimp.domain.errors import Rejected, Unauthorized
-from shopchimp.services.customer_events.polling import Round
+from shopchimp.services.customer_events.polling import PART, Round
 from shopchimp.shopify import marketing
 from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.marketing import Newsletter
@@ -41,9 +42,11 @@ def tell(round_: Round) -> None:
     due = [each for each in known.values() if each.url and each.totals.get("sent") and _is_due(each, round_.now)]
     if not due:
         return
-    client = round_.gateways.shopify(round_.shop_id)
+    client, until = round_.gateways.shopify(round_.shop_id), time.monotonic() + PART
     try:
         for each in due:
+            if time.monotonic() >= until:
+                return  # another shop's turn: the others are told next time
             _tell(round_, client, each)
     except Unauthorized as error:
         if error.code != "sh_scope_missing":
