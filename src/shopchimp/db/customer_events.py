@@ -21,6 +21,7 @@ from shopchimp.domain.customer_events.names import Priority, StoreEvent, priorit
 
 WAITING, SENDING, SENT, DROPPED = "waiting", "sending", "sent", "dropped"
 OFF, TOO_OLD, DISCONNECTED = "off", "too_old", "disconnected"  # reasons why events were dropped
+UNDER_WAY = "2 minutes"  # the longest that somebody who makes a call is still at it
 A_VISITOR = 500  # events of one visitor that are loaded at once, the oldest first
 
 _URGENT = ", ".join(f"'{name.value}'" for name in StoreEvent if priority(name) <= Priority.CART)
@@ -211,22 +212,23 @@ def dropped(tx: Connection, shop_id: int, reasons: Mapping[str, str]) -> None:
         _count(tx, shop_id, {(row.name, row.reason): int(row.n) for row in rows})
 
 
-def drop_all(tx: Connection, shop_id: int, reason: str) -> int:
+def drop_all(tx: Connection, shop_id: int, reason: str, *, calls: bool = False) -> int:
     """Nothing of what waits is sent any more: the merchant said so, or the audience is another. Gives back how many.
 
-    Their changes go with `changes.forget_lanes`, before this. An event whose call is under way is left to whoever makes
-    it; if they died, the retention forgets it.
+    Their changes go with `changes.forget_lanes`, before this. An event whose call may be under way is left to whoever
+    makes it, unless `calls` are void, too.
     """
     query = text(
         f"""
         with gone as (
             update customer_events set state = 'dropped', reason = :reason, {_EMPTIED}
-            where shop_id = :shop and state = 'waiting' returning name
+            where shop_id = :shop and (state = 'waiting' or (state = 'sending'
+                and (:calls or sent_at is null or sent_at < now() - interval '{UNDER_WAY}'))) returning name
         )
         select name, count(*) as n from gone group by 1
         """
     )
-    rows = tx.execute(query, {"shop": shop_id, "reason": reason}).all()
+    rows = tx.execute(query, {"shop": shop_id, "reason": reason, "calls": calls}).all()
     _count(tx, shop_id, {(row.name, reason): int(row.n) for row in rows})
     return sum(int(row.n) for row in rows)
 

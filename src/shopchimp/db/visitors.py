@@ -59,3 +59,8 @@ def save(tx: Connection, shop_id: int, seen: Sequence[Visitor]) -> None:
         "sent": [dumps(row.sent) for row in rows],
     }
     tx.execute(query, {"shop": shop_id, **values})
+
+
+def forget_all(tx: Connection, shop_id: int) -> None:
+    """Whose browsers they are is nobody's business any more."""
+    tx.execute(text("delete from visitors where shop_id = :shop"), {"shop": shop_id})

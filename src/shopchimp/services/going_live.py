@@ -15,6 +15,7 @@ from shopchimp.db import (
     engagements,
     lanes,
     pixels,
+    visitors,
 )
 from shopchimp.services import backfills
 from shopchimp.services.customer_events import PIXEL, POLL_CAMPAIGNS
@@ -62,5 +63,6 @@ def close_lanes(tx: Connection, shop_id: int) -> None:
     engagements.doubt_waiting(tx, shop_id)
     campaigns.leave(tx, shop_id)
     changes.forget_all(tx, shop_id)
-    customer_events.drop_all(tx, shop_id, customer_events.DISCONNECTED)
+    customer_events.drop_all(tx, shop_id, customer_events.DISCONNECTED, calls=True)
+    visitors.forget_all(tx, shop_id)  # nobody is left who would forget them in time
     breakers.forget_all(tx, shop_id)

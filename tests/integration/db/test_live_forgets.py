@@ -28,6 +28,27 @@ def test_another_audience_inherits_no_question(house: LaneHouse) -> None:
     assert house.rows("select shop_id from tallies") == [{"shop_id": other}]
 
 
+def test_another_audience_is_told_of_no_event_that_waited_for_the_one_before(house: LaneHouse) -> None:
+    """S78, S85: not even one whose call died; and who was at which browser isn't kept."""
+    shop, other = house.shop(), house.shop()
+    for each in (shop, other):
+        house.do(
+            """
+            insert into customer_events (shop_id, id, name, visitor, email, happened_at, consent, state, sent_at) values
+            (:shop, 'a', 'page_viewed', 'browser', null, now(), '{}', 'waiting', null),
+            (:shop, 'b', 'page_viewed', 'browser', 'a@x.test', now(), '{}', 'sending', now())
+            """,
+            shop=each,
+        )
+        house.do("insert into visitors (shop_id, visitor, key) values (:shop, 'browser', 'a@x.test')", shop=each)
+    with house.database.transaction() as tx:
+        going_live.close_lanes(tx, shop)
+    left = house.rows("select state, visitor, email from customer_events where shop_id = :shop", shop=shop)
+    assert left == [{"state": "dropped", "visitor": None, "email": None}] * 2
+    assert house.rows("select outcome, n from event_counts") == [{"outcome": "disconnected", "n": 2}]
+    assert house.rows("select shop_id from visitors") == [{"shop_id": other}]
+
+
 def test_waiting_for_the_merchant_is_no_sync_time(house: LaneHouse) -> None:
     """The time to sync of what was parked counts from what made us look again."""
     shop, token, old = house.shop(), uuid4(), NOON - timedelta(days=9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from shopchimp.db import customer_events
 from shopchimp.domain.customer_events.coalescing import Group
 from shopchimp.domain.customer_events.member_events import member_event
 from shopchimp.jobs import lanes
+from shopchimp.mailchimp import events as member_events
 from shopchimp.services.customer_events import sending, visitors
 
 LEARNED = [("S44", "page_viewed"), ("S45", "product_viewed"), ("S46", "search_submitted"),
@@ -204,6 +207,44 @@ def test_switched_off_nothing_of_what_waited_is_sent(shop: Visits) -> None:
     shop.set(customer_events=False)
     shop.work()
     assert shop.counts() == {"received": 2, "off": 2}
+
+
+@pytest.mark.parametrize("kind", ["500", "429"])
+def test_what_mailchimp_did_not_take_is_not_sent_once_it_is_switched_on_again(shop: Visits, kind: str) -> None:
+    """S41: whether its call is over when the switch is used, or fails just then."""
+    email, customer = shop.customer()
+    over, just_then = (shop.visitor(), shop.visitor())
+    shop.stage.sandbox.faults({"route": "*", "kind": kind, "times": 1})
+    shop.does("product_added_to_cart", over, customerId=str(customer))
+    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works=EVENTS, at_most=1)
+    shop.set(customer_events=False)
+    shop.set(customer_events=True)
+    shop.does("checkout_started", just_then, customerId=str(customer))
+    shop.stage.sandbox.faults({"route": "*", "kind": kind, "times": 1})
+    shop.rested()
+    with switched_off_meanwhile(shop):
+        lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works=EVENTS)
+    shop.set(customer_events=True)
+    for visitor in (over, just_then):
+        shop.does("product_viewed", visitor, customerId=str(customer))
+    shop.passes(minutes=1)
+    shop.work()
+    assert shop.names(email) == ["product_viewed", "product_viewed"]
+    assert shop.counts() == {"received": 4, "sent": 2, "off": 2}
+
+
+@contextmanager
+def switched_off_meanwhile(shop: Visits) -> Iterator[None]:
+    """The merchant switches it off while the call is under way."""
+    with pytest.MonkeyPatch.context() as patched:
+
+        def post(*args: Any) -> None:
+            shop.set(customer_events=False)
+            member_events_post(*args)
+
+        member_events_post = member_events.post
+        patched.setattr(member_events, "post", post)
+        yield
 
 
 def test_a_visit_by_a_link_of_a_text_message_is_a_click(shop: Visits) -> None:

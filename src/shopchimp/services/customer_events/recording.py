@@ -26,7 +26,7 @@ from shopchimp.domain.customer_events.identity import HELD_FOR
 from shopchimp.domain.customer_events.reports import sms_click
 from shopchimp.domain.customer_events.visits import Call, Dropped, pause, subject_key
 from shopchimp.domain.errors import PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
-from shopchimp.services import sync_times
+from shopchimp.services import settings, sync_times
 from shopchimp.services.customer_events.visitors import DOUBTED, Guest, columns_of
 
 T = TypeVar("T")
@@ -140,7 +140,11 @@ def _record(tx: Connection, whose: Whose, done: Sequence[Doing], now: datetime) 
     facts = [fact for each in heard for fact in _sms_clicks(each)]
     _count_facts(tx, shop_id, facts, {subscriber_hash(each.call.contact.key): each.call.contact.key for each in heard})
     _observe(tx, shop_id, heard)
-    customer_events.dropped(tx, shop_id, dict.fromkeys(_ids(refused), Dropped.REFUSED.value))
+    reasons = dict.fromkeys(_ids(refused), Dropped.REFUSED.value)
+    if not settings.get(tx, shop_id).customer_events:  # switched off meanwhile: nothing is tried again
+        failed = [each for each in done if not each.heard and not each.is_refused]
+        reasons |= dict.fromkeys(_ids(failed), Dropped.OFF.value)
+    customer_events.dropped(tx, shop_id, reasons)
     counts: Counter[event_counts.Outcome] = Counter()
     for each in heard:
         name = each.call.events[0].beacon.name.value

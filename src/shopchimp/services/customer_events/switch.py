@@ -23,6 +23,6 @@ def switched(tx: Connection, shop_id: int, *, on: bool) -> None:
         engagements.doubt_waiting(tx, shop_id)  # switched on again, theirs are written
         contacts = changes.forget_lanes(tx, shop_id, [changes.ACTIVITY])
         changes.forget_lanes(tx, shop_id, [changes.EVENTS, changes.VIEWS])
-        customer_events.drop_all(tx, shop_id, customer_events.OFF)
         event_counts.add(tx, shop_id, event_counts.TO_SHOPIFY, {(ENGAGEMENT, customer_events.OFF): contacts})
+    customer_events.drop_all(tx, shop_id, customer_events.OFF)  # switched on: what somebody who died had in hand
     chores.again(tx, shop_id, PIXEL)  # whoever is at it may be making what is to go
