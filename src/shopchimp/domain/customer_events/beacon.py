@@ -20,7 +20,7 @@ from shopchimp.domain.customer_events.names import StoreEvent
 BEACON_BYTES = 16_384
 VERSION = 1
 
-_TOKEN = re.compile(r"[A-Za-z0-9_.:-]{8,128}")
+_TOKEN = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 

@@ -15,7 +15,7 @@ ITEM_LIMIT = 10
 _TITLE_BYTES = 255
 _QUERY_BYTES = 255
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,128}")
+_TOKEN = re.compile(r"[A-Za-z0-9_.=+-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def test_what_it_needs_must_be_there(field: str) -> None:
         ("version", True, "version"),
         ("accountID", "a b", "accountID"),
         ("accountID", "a" * 65, "accountID"),
-        ("id", "short", "id"),
+        ("id", "", "id"),
         ("id", "x" * 129, "id"),
         ("id", "with\nnewline", "id"),
         ("id", "sh-000000001\n", "id"),
@@ -145,6 +145,13 @@ def test_what_is_not_as_described_is_refused(field: str, value: Any, where: str)
 )
 def test_of_a_checkout_nothing_more_is_taken(change: dict[str, Any], where: str) -> None:
     assert read_beacon(body("checkout_started", data={"checkout": change})) == Refused(MALFORMED, where)
+
+
+def test_how_long_an_id_is_and_how_it_is_made_is_shopifys_affair() -> None:
+    beacon = read("checkout_started", id="e1", clientId="v1", data={"checkout": {"token": "Z2NwLX.VzOjAx+Sg=="}})
+    assert (beacon.event_id, beacon.visitor) == ("e1", "v1")
+    assert beacon.details.checkout
+    assert beacon.details.checkout.token == "Z2NwLX.VzOjAx+Sg=="
 
 
 def test_an_event_we_do_not_sync_is_refused() -> None:
