@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import psycopg
 import redis
-from live_chaos_crowd import SLACK, Crowd, Row
+from live_chaos_crowd import CHIMP, SECOND, SLACK, Act, Crowd, Row
 
 from shopchimp.local.child import LocalError
 from shopchimp.local.house import SHOP, House, Plan
@@ -127,14 +127,16 @@ class Live:
         crowd.book(made, (began + time.time()) / 2, {each["number"] for each in answer["failed"]})
         return int(answer["done"])
 
-    def crossed(self, key: str, at: float) -> bool:
-        """Whether a call of the app that may have unsubscribed this contact ended just after this moment.
+    def crossed(self, act: Act) -> bool:
+        """Whether a call of the app that may have unsubscribed this contact ended just after this opt-in.
 
-        Or so shortly before it that their dates tie: of a write that nobody recorded, a tie counts for it (L3).
+        Or so shortly before it that their dates tie: of a write that nobody recorded, a tie counts for it (L3). An
+        opt-in in Shopify is dated by another clock; one in Mailchimp by the same, so that only its second is a tie.
         """
+        tie = SECOND if act.side == CHIMP else SLACK
         if self._unsubscribed is None:
             self._unsubscribed = _unsubscribed(self.record)
-        return any(-SLACK <= ended - at <= WINDOW for ended in self._unsubscribed.get(key, ()))
+        return any(-tie <= ended - act.at <= WINDOW for ended in self._unsubscribed.get(act.key, ()))
 
     def ends(self) -> tuple[dict[str, Row], dict[str, Row]]:
         """Both platforms' stores."""

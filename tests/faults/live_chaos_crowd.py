@@ -17,13 +17,14 @@ Row = dict[str, Any]
 SHOP, CHIMP = "shopify", "mailchimp"
 SLACK = 3.5
 """Seconds within which two dates prove nothing: whole seconds at both platforms, and two for their clocks (L3)."""
+SECOND = 1.3
+"""The same of two dates by one clock: a whole second, and what this book's times of both may be wrong by."""
 
 _PLAIN = {("SUBSCRIBED", "subscribed"), ("UNSUBSCRIBED", "unsubscribed"), ("NOT_SUBSCRIBED", "transactional")}
 # Nobody joins a list they are on, or leaves one they are not on; who gets a confirmation mail may do either.
 NOT_IN, NOT_OUT = ("UNSUBSCRIBED", "NOT_SUBSCRIBED", "PENDING"), ("SUBSCRIBED", "NOT_SUBSCRIBED", "PENDING")
 NOT_THERE, THERE = ("unsubscribed", "transactional", "pending"), ("subscribed", "pending")
 OPT_IN_LOST = "an opt-in was lost"
-Crossed = Callable[[str, float], bool]
 POISON = "@fake.example.com"  # the sandbox's Mailchimp refuses such addresses for good
 
 
@@ -36,6 +37,9 @@ class Act:
     side: str
     what: str
     value: str = ""
+
+
+Crossed = Callable[[Act], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ class Crowd:
                     found["changed, and nobody did anything"].append(f"{key}: {self.before.get(key)}, now {end}")
                 continue
             for wrong in _wrong(story, end):
-                if wrong == OPT_IN_LOST and crossed is not None and crossed(key, story[-1].at):
+                if wrong == OPT_IN_LOST and crossed is not None and crossed(story[-1]):
                     self.counts["crossed"] += 1
                     continue
                 found[wrong].append(f"{key}: {end}\n{_told(story, end)}")
