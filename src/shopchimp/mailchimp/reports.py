@@ -18,11 +18,11 @@ PAGE = 1000
 FEED = 100  # of one contact: text messages of a month are far fewer
 
 _SENT_FIELDS = (
-    "campaigns.id,campaigns.send_time,campaigns.long_archive_url,campaigns.archive_url,campaigns.settings.title,"
+    "campaigns.id,campaigns.parent_campaign_id,campaigns.send_time,campaigns.long_archive_url,campaigns.archive_url,campaigns.settings.title,"
     "campaigns.settings.subject_line,campaigns.tracking.google_analytics"
 )
 _REPORT_FIELDS = (
-    "reports.id,reports.campaign_title,reports.subject_line,reports.list_id,reports.emails_sent,reports.abuse_reports,"
+    "reports.id,reports.type,reports.campaign_title,reports.subject_line,reports.list_id,reports.emails_sent,reports.abuse_reports,"
     "reports.unsubscribed,reports.send_time,reports.bounces,reports.opens,reports.clicks,total_items"
 )
 _SMS_FIELDS = (
@@ -35,18 +35,22 @@ _UNSENT = frozenset({"save", "draft", "schedule", "scheduled", "paused", "cancel
 
 @dataclass(frozen=True, slots=True)
 class SentCampaign:
-    """A campaign that was sent. `url` is its page on the web, `utm` what its links name it by in their addresses."""
+    """A campaign that was sent. `url` is its page on the web, `utm` what its links name it by in their addresses.
+
+    `parent`: the one it is a part of, as a variant of a test or one sending of a feed.
+    """
 
     id: str
     title: str
     sent_at: datetime
     url: str | None = None
     utm: str | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A campaign's figures so far, all of them sums since it was sent. `last_at`: the newest open or click."""
+    """A campaign's figures so far, all of them sums since it was sent. `kind`: regular, variate, rss and so on."""
 
     id: str
     title: str
@@ -54,6 +58,7 @@ class Report:
     totals: Mapping[str, int] = field(default_factory=dict)
     last_open: datetime | None = None
     last_click: datetime | None = None
+    kind: str = ""
 
     @property
     def last_at(self) -> datetime | None:
@@ -159,7 +164,8 @@ def _campaign(row: Mapping[str, Any]) -> SentCampaign | None:
     settings, tracking = row.get("settings") or {}, row.get("tracking") or {}
     title = settings.get("title") or settings.get("subject_line") or ""
     url = row.get("long_archive_url") or row.get("archive_url")
-    return SentCampaign(str(row["id"]), str(title), sent_at, url or None, tracking.get("google_analytics") or None)
+    utm, parent = tracking.get("google_analytics") or None, row.get("parent_campaign_id") or None
+    return SentCampaign(str(row["id"]), str(title), sent_at, url or None, utm, parent)
 
 
 def _report(row: Mapping[str, Any]) -> Report | None:
@@ -184,6 +190,7 @@ def _report(row: Mapping[str, Any]) -> Report | None:
         totals={name: _number(value) for name, value in totals.items()},
         last_open=moment_of(opens.get("last_open")),
         last_click=moment_of(clicks.get("last_click")),
+        kind=str(row.get("type") or ""),
     )
 
 

@@ -307,6 +307,25 @@ def test_one_customer_whom_shopify_refuses_stops_nobody(shop: Readers, monkeypat
     assert (parked["key"], parked["cause"]) == (f"engaged:{subscriber_hash(people[2])}", "sh_metafield_refused")
 
 
+def test_the_parts_of_a_campaign_are_not_counted_beside_it(shop: Readers) -> None:
+    """S54, S55: a test's variants are one message, a feed's sendings are one each. Planted: each campaign read."""
+    ana, bob = shop.pair(), shop.pair()
+    test = shop.send(ana, bob, type="variate")
+    variants = [shop.send(each, type="variate", parent=test) for each in (ana, bob)]
+    for campaign in (test, variants[0]):
+        shop.does(campaign, "open", ana)
+    feed = shop.send(ana, type="rss")
+    for _ in range(2):
+        shop.send(ana, type="rss", parent=feed)
+    shop.round()
+    got = shop.metafields(ana)
+    assert (got["email_received_count"], got["email_opened_count"]) == ("3", "1")
+    assert shop.metafields(bob)["email_received_count"] == "1"
+    told = shop.stage.sandbox.commerce("shopify").get("marketing_activity", {})
+    assert (test in told, feed in told, variants[0] in told) == (True, False, False)
+    assert shop.round() == THREE
+
+
 def test_nobody_is_passed_over_when_somebody_is_deleted_while_all_are_asked_for_a_text(
     shop: Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,7 @@ def _summary(each: Campaign) -> dict[str, Any]:
 _CAMPAIGN: Final[Mapping[str, Callable[[Campaign], Any]]] = {
     "id": lambda c: c.id,
     "web_id": lambda c: c.web_id,
+    "parent_campaign_id": lambda c: c.parent,
     "type": lambda c: c.type,
     "create_time": lambda c: written(c.created_at),
     "archive_url": lambda c: f"https://eepurl.example/{c.id}",

@@ -30,9 +30,10 @@ _DEEDS: Final = ("open", "click", "bounce", *_LEAVE)
 def campaigned(account: Account, change: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """One of three edits; None where the change is about something else.
 
-    - `{"campaign": {"title", "subject", "audience", "to", "count", "at", "type", "utm", "links", "draft", "sending",
-      "silent"}}`: sent to all subscribed, or to the first `count` of them, or to the addresses of `to`. `draft`: kept,
-      not sent. `sending`: the rest follows. With an `id` one that is known is sent, or sent to some more. Or
+    - `{"campaign": {"title", "subject", "audience", "to", "count", "at", "type", "parent", "utm", "links", "draft",
+      "sending", "silent"}}`: sent to all subscribed, or to the first `count` of them, or to the addresses of `to`.
+      `draft`: kept, not sent. `sending`: the rest follows. `parent`: it is a part of this one.
+      With an `id` one that is known is sent, or sent to some more. Or
       `{"campaign": {"id", "delete": true}}`, by which its report goes too.
     - `{"sms_campaign": {"name", "audience", "to", "at", "silent"}}`: to all who subscribed to SMS, or to some. With an
       `id` that is known it goes on, to some more.
@@ -87,6 +88,7 @@ def _new(account: Account, given: Mapping[str, Any]) -> Campaign:
         created_at=_moment(account, given),
         type=kind,
         utm=given.get("utm", ""),
+        parent=given.get("parent", ""),
         links=tuple(given.get("links", LINKS)),
     )
     account.campaigns[campaign.id] = campaign

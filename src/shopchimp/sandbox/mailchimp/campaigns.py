@@ -92,6 +92,7 @@ class Campaign:
     status: str = "save"
     sent_at: int = 0
     utm: str = ""
+    parent: str = ""  # of which it is a part: a variant of a test, one sending of a feed
     links: tuple[str, ...] = ()
     recipients: list[Member] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)  # member's number -> place among the recipients

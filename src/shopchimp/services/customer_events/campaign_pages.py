@@ -7,6 +7,7 @@ happens while pages are read changes the figures once more.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,8 +27,22 @@ from shopchimp.services.customer_events.polling import Round
 log = structlog.get_logger()
 
 OVERLAP = timedelta(minutes=10)
+KIND, PARENT = "kind", "parent"  # beside the figures: what sort of campaign it is, and which one it is a part of
+_FEED = "rss"
 RECIPIENTS, ACTIVITY = "recipients", "activity"  # the two lists
 _TELL = ("sent", "opens", "unique_opens", "clicks", "unique_clicks", "last_open", "last_click")
+
+
+def told_twice(known: Mapping[str, Kept]) -> set[str]:
+    """Those of the campaigns whose messages others of them are: they would be counted and told once more.
+
+    A test's variants are parts of it, and it is what the merchant sent; a feed is nothing beside its sendings.
+    """
+    of = {each.id: str(each.totals.get(PARENT)) for each in known.values()}
+    parents = {part: known[whole] for part, whole in of.items() if whole in known}
+    feeds = {parent.id for parent in parents.values() if parent.totals.get(KIND) == _FEED}
+    parts = {part for part, parent in parents.items() if parent.id not in feeds and parent.totals.get("sent")}
+    return feeds | parts
 
 
 def has_news(campaign: Kept) -> bool:

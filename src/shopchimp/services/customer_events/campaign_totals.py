@@ -17,6 +17,7 @@ import structlog
 from shopchimp.db import campaigns
 from shopchimp.db.campaigns import Kept
 from shopchimp.domain.errors import Rejected, Unauthorized
+from shopchimp.services.customer_events.campaign_pages import told_twice
 from shopchimp.services.customer_events.polling import PART, Round
 from shopchimp.shopify import marketing
 from shopchimp.shopify.client import ShopifyClient
@@ -39,7 +40,9 @@ def tell(round_: Round) -> None:
         return
     with round_.gateways.database.transaction() as tx:
         known = campaigns.since(tx, round_.shop_id, round_.now - timedelta(days=30))
-    due = [each for each in known.values() if each.url and each.totals.get("sent") and _is_due(each, round_.now)]
+    left_out = told_twice(known)
+    once = [each for each in known.values() if each.id not in left_out]
+    due = [each for each in once if each.url and each.totals.get("sent") and _is_due(each, round_.now)]
     if not due:
         return
     client, until = round_.gateways.shopify(round_.shop_id), time.monotonic() + PART

@@ -18,9 +18,10 @@ from shopchimp.db.chores import Chore
 from shopchimp.domain.errors import Rejected, Unauthorized
 from shopchimp.mailchimp import reports
 from shopchimp.mailchimp.client import MailchimpClient
-from shopchimp.mailchimp.reports import Report, SmsCampaign
+from shopchimp.mailchimp.reports import Report, SentCampaign, SmsCampaign
 from shopchimp.services import settings
 from shopchimp.services.customer_events import campaign_pages, campaign_totals, text_messages
+from shopchimp.services.customer_events.campaign_pages import KIND, PARENT
 from shopchimp.services.customer_events.polling import CHORE as CHORE  # noqa: PLC0414 - known from here
 from shopchimp.services.customer_events.polling import Round, SwitchedOff, engaged
 from shopchimp.services.gateways import Gateways
@@ -98,15 +99,18 @@ def _look(round_: Round) -> None:
             campaign, report, before = sent.get(campaign_id), figures.get(campaign_id), known.get(campaign_id)
             row = _row(campaign or report, campaign.url if campaign else None, before)
             row["totals"] = _totals(report) if report else before.totals if before else {}
-            row["totals"] |= {"utm": campaign.utm} if campaign and campaign.utm else _utm(before)
+            row["totals"] |= _listed(campaign, before)
             if before is None or any(getattr(before, name) != value for name, value in row.items()):
                 rows.append(row)
         rows += _texts_rows(texts, since, round_.now)
         campaigns.put(tx, round_.shop_id, rows)
+        known = campaigns.since(tx, round_.shop_id, since)
+        told_twice = campaign_pages.told_twice(known)
         changed = [
             each
-            for each in campaigns.since(tx, round_.shop_id, since).values()
+            for each in known.values()
             if each.id in figures  # what another audience got was left with it
+            and each.id not in told_twice
             and each.state != campaigns.READING
             and each.next_at <= round_.now
             and campaign_pages.has_news(each)
@@ -130,11 +134,18 @@ def _row(found: Any, url: str | None, before: Kept | None) -> dict[str, Any]:
 
 def _totals(report: Report) -> dict[str, Any]:
     times = {"last_open": report.last_open, "last_click": report.last_click}
-    return {**report.totals, **{name: at.isoformat() for name, at in times.items() if at is not None}}
+    return {
+        **report.totals,
+        **{name: at.isoformat() for name, at in times.items() if at is not None},
+        KIND: report.kind,
+    }
 
 
-def _utm(before: Kept | None) -> Mapping[str, Any]:
-    return {"utm": before.totals["utm"]} if before is not None and before.totals.get("utm") else {}
+def _listed(campaign: SentCampaign | None, before: Kept | None) -> Mapping[str, Any]:
+    """What only the list of campaigns says, which has but the newest."""
+    kept = before.totals if before is not None else {}
+    found = {"utm": campaign and campaign.utm, PARENT: campaign and campaign.parent}
+    return {name: value for name, given in found.items() if (value := given or kept.get(name))}
 
 
 def _texts_rows(texts: list[SmsCampaign], since: datetime, now: datetime) -> list[dict[str, Any]]:
