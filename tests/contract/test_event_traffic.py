@@ -215,6 +215,19 @@ def test_events_are_told_under_the_names_of_the_requirements(traffic: list[Row])
         assert body["is_syncing"] is False
 
 
+def test_both_directions_are_synced_and_switched_off_together(traffic: list[Row]) -> None:
+    """S39, S40, S53, S78: without anybody doing anything for it, until it is switched off; and again after that."""
+    there: list[tuple[bool, bool]] = [(False, False)]  # while the pixel was (not) there: told of the store, of messages
+    for line in traffic:
+        name = (line["body"] or {}).get("operationName") if line["path"].endswith("/graphql.json") else None
+        told, written = there[-1]
+        told |= line["method"] == "POST" and line["path"].endswith("/events")
+        there[-1] = told, written or name == "MetafieldsSet"
+        if name in ("WebPixelCreate", "WebPixelDelete"):
+            there.append((False, False))
+    assert there == [(False, False), (True, True), (False, False), (False, True)]
+
+
 def test_machines_are_left_out_and_pages_are_large(traffic: list[Row]) -> None:
     """S54, S55: `filter_bots` is always asked for, and never ten rows at a time."""
     reports = [line["query"] for line in to_mailchimp(traffic) if "/reports/" in line["path"]]

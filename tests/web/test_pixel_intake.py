@@ -118,7 +118,9 @@ NOT_TAKEN = {
 
 @pytest.mark.parametrize("why", NOT_TAKEN)
 def test_of_a_shop_that_takes_none_nothing_is_stored(ear: Ear, account: str, why: str) -> None:
-    """S40: off means that nothing is kept, from this moment on; and nobody else has a public id."""
+    """S40: off means that nothing is kept, from this moment on; nobody else has a public id. S78: nor has anybody after
+    the store was disconnected.
+    """
     ear.run(NOT_TAKEN[why])
     before = pixel.outcomes()
     pixel.send(ear, pixel.said(account))

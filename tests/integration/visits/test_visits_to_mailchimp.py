@@ -24,7 +24,7 @@ LEARNED = [("S44", "page_viewed"), ("S45", "product_viewed"), ("S46", "search_su
 
 @pytest.mark.parametrize(("number", "name"), LEARNED)
 def test_each_event_arrives_under_its_name_with_its_time(shop: Visits, number: str, name: str) -> None:
-    """S44 to S51, S43: an automation that waits for it begins."""
+    """S42, S44 to S51, S79: on the contact, with what there is to segment by; S43: an automation that waits begins."""
     email, customer = shop.customer()
     at = ago(minutes=3)
     event_id = shop.does(name, shop.visitor(), at=at, customerId=str(customer))
@@ -33,6 +33,8 @@ def test_each_event_arrives_under_its_name_with_its_time(shop: Visits, number: s
     assert (event["name"], event["is_syncing"]) == (name, False), number
     assert datetime.fromisoformat(event["occurred_at"]).astimezone(UTC) == at
     assert event["properties"]["event_id"] == event_id
+    assert event["properties"]["page_url"] == f"{SITE}/products/blue-mug"
+    assert {"automation": "event", "who": email, "why": name} in shop.stage.sandbox.automations()["last"]
     assert shop.event(event_id)["state"] == "sent"
     assert shop.closes()
 
@@ -57,6 +59,9 @@ def test_old_events_start_no_automation(shop: Visits) -> None:
     shop.work()
     (event,) = shop.heard(email)
     assert event["is_syncing"] is True
+    assert email not in {
+        each["who"] for each in shop.stage.sandbox.automations()["last"] if each["automation"] == "event"
+    }
 
 
 def test_pages_of_a_window_become_one_event_and_the_first_goes_at_once(shop: Visits) -> None:
