@@ -147,6 +147,21 @@ def test_a_checkout_speaks_for_its_address_once_shopify_said_so(shop: Visits) ->
     assert sorted(shop.names(email)) == ["checkout_started", "product_viewed"]
 
 
+def test_a_checkout_that_began_before_its_address_was_typed_is_theirs_whom_shopify_names(shop: Visits) -> None:
+    """S49: who leaves it then is known by Shopify's webhook alone; the token is nobody else's."""
+    shop.open_store()
+    email, _ = shop.customer()
+    visitor = shop.visitor()
+    token = f"token{visitor[-8:]}"
+    shop.does("product_added_to_cart", visitor)
+    shop.does("checkout_started", visitor, data={"checkout": {**CHECKOUT, "token": token}})
+    shop.work()
+    assert shop.heard(email) == []
+    shop.tells_checkout(token, email.upper())
+    shop.work()
+    assert sorted(shop.names(email)) == ["checkout_started", "product_added_to_cart"]
+
+
 def test_a_checkout_of_somebody_else_speaks_for_nobody(shop: Visits) -> None:
     email, _ = shop.customer()
     visitor = shop.visitor()

@@ -72,14 +72,16 @@ def identify(
     """
     if beacon.customer_id is not None:
         return ByCustomer(beacon.customer_id)
-    email = beacon.details.checkout.email if beacon.details.checkout else None
+    checkout = beacon.details.checkout
+    email = checkout.email if checkout else None
     if email is not None and checkout_proven:
         return ByEmail(normalise(email))
     if link is not None and (email is None or normalise(email) == link_email):
         return link
     if not beacon.consent.allows or now >= received_at + HELD_FOR:
         return Forgotten()
-    return Held(received_at + HELD_FOR, Waiting.LINK if email is None else Waiting.CHECKOUT)
+    told_of = checkout is not None and (email is not None or checkout.token is not None)
+    return Held(received_at + HELD_FOR, Waiting.CHECKOUT if told_of else Waiting.LINK)
 
 
 def new_link(beacon: Beacon, who: Who | Held | Forgotten, link: Who | None) -> Who | None:

@@ -65,7 +65,9 @@ def look(tx: Connection, shop_id: int, claimed: Sequence[Claimed], now: datetime
     named = {each.key.partition(":")[2]: each for each in claimed}
     waiting = customer_events.of_visitors(tx, shop_id, list(named))
     known = visitors.get(tx, shop_id, list(named))
-    proven = _proven(tx, shop_id, [row for rows in waiting.values() for row in rows])
+    told = _told(tx, shop_id, [row for rows in waiting.values() for row in rows])
+    waiting = {name: [_named(row, told) for row in rows] for name, rows in waiting.items()}
+    proven = _proven(tx, shop_id, [row for rows in waiting.values() for row in rows], told)
     events = {name: [_event(row) for row in rows] for name, rows in waiting.items()}
     links = {name: _link(each) for name, each in known.items()}
     contacts = _contacts(tx, shop_id, [each for some in events.values() for each in some], links.values())
@@ -114,18 +116,29 @@ def _mark(who: Who, contact: Contact | None) -> Mark:
     return Mark(key, ASKED, customer_id=customer_id)
 
 
-def _proven(tx: Connection, shop_id: int, rows: Sequence[WaitingEvent]) -> set[str]:
+def _told(tx: Connection, shop_id: int, rows: Sequence[WaitingEvent]) -> Mapping[str, str]:
+    """The addresses of those checkouts that Shopify itself told us of, by token."""
+    tokens = {row.checkout for row in rows if row.checkout is not None}
+    known = checkouts.get(tx, shop_id, sorted(tokens)) if tokens else {}
+    return {token: normalise(email) for token, each in known.items() if (email := each.node.get("email"))}
+
+
+def _named(row: WaitingEvent, told: Mapping[str, str]) -> WaitingEvent:
+    """With the address of its checkout: one begins before that is typed, and not every app may read it in the pixel."""
+    if row.found or row.email is not None or row.checkout is None:
+        return row
+    return replace(row, email=told.get(row.checkout))
+
+
+def _proven(tx: Connection, shop_id: int, rows: Sequence[WaitingEvent], told: Mapping[str, str]) -> set[str]:
     """The events whose checkout Shopify itself named with the same e-mail, by a webhook of it or of its order."""
     said = {row.id: row for row in rows if row.email is not None}
-    tokens = {row.checkout for row in said.values() if row.checkout is not None}
-    told = checkouts.get(tx, shop_id, sorted(tokens)) if tokens else {}
     orders = {row.id: str(number) for row in said.values() if (number := _order_of(row)) is not None}
     bought = commerce_items.get(tx, shop_id, Kind.ORDER, sorted(set(orders.values()))) if orders else {}
     proven = set()
     for event_id, row in said.items():
-        checkout, order = told.get(row.checkout or ""), bought.get(orders.get(event_id, ""))
-        named = (checkout.node.get("email") if checkout else None, order.key if order else None)
-        if row.email in {normalise(each) for each in named if each}:
+        order = bought.get(orders.get(event_id, ""))
+        if row.email in (told.get(row.checkout or ""), normalise(order.key) if order and order.key else None):
             proven.add(event_id)
     return proven
 
