@@ -14,7 +14,7 @@ from typing import Any
 from shopchimp.domain.commerce.spelling import fingerprint, text
 from shopchimp.domain.customer_events.activity import ActivityFact, Campaign
 from shopchimp.domain.customer_events.beacon import Beacon
-from shopchimp.domain.customer_events.names import ContactAction
+from shopchimp.domain.customer_events.names import ContactAction, StoreEvent
 
 FEED_FILTERS = "sms_bulk_sent"
 """What to ask the activity feed of one contact for: e-mail is read from reports, which cost far fewer calls."""
@@ -70,8 +70,11 @@ def from_feed(feed: Row) -> Iterator[ActivityFact]:
 
 
 def sms_click(beacon: Beacon, contact: str) -> ActivityFact | None:
-    """A visit that came by a link of an SMS, if its address says so; `contact` is whom the visitor was found to be."""
-    if beacon.page is None:
+    """A visit that came by a link of an SMS, if its address says so; `contact` is whom the visitor was found to be.
+
+    What else is done on that page has the same address: only its view is the click.
+    """
+    if beacon.page is None or beacon.name is not StoreEvent.PAGE_VIEWED:
         return None
     campaign = beacon.page.query
     named = campaign.get("mc_cid") or campaign.get("utm_campaign")

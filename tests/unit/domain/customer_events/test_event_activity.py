@@ -145,6 +145,10 @@ def test_a_text_that_was_clicked_shows_when_the_visitor_arrives() -> None:
     for query in ("utm_medium=email&utm_campaign=x", "utm_campaign=x", "utm_medium=sms", ""):
         assert sms_click(read("page_viewed", page={"url": f"https://pinewood.example.com/?{query}"}), ANA) is None
     assert sms_click(read("page_viewed", page=None), ANA) is None
+    # Planted: each event on the page it led to taken for another click
+    on_it = {"url": "https://pinewood.example.com/?utm_medium=sms&utm_campaign=early-access"}
+    for name in ("product_viewed", "product_added_to_cart"):
+        assert sms_click(read(name, page=on_it), ANA) is None
 
 
 def test_times_without_a_zone_are_utc_and_no_time_is_none() -> None:
