@@ -159,6 +159,20 @@ def test_a_segment_finds_who_opened_in_the_last_thirty_days(shop: Readers, monke
     assert found("email_received_count >= 1") == set(some.values())
 
 
+def test_what_happened_before_live_sync_began_is_no_time_to_sync(shop: Readers) -> None:
+    """Planted: a month's campaigns, read in the first round, counted as syncing that took a month."""
+    observed = "select coalesce(sum(n), 0)::int as n from sync_times where kind = 'engagement'"
+    ana = shop.pair()
+    news = shop.send(ana, at=stamp(ago(days=20)))
+    (before,) = shop.stage.rows(observed)
+    shop.round()
+    assert shop.metafields(ana)["email_received_count"] == "1"
+    assert shop.stage.rows(observed) == [before]
+    shop.does(news, "open", ana, at=stamp(ago(minutes=-5)))  # in the end it is now
+    shop.round()
+    assert shop.stage.rows(observed) == [{"n": before["n"] + 1}]
+
+
 def test_it_is_in_the_activity_log_and_the_counts(shop: Readers) -> None:
     """S59: one line for each customer written, with what changed; facts are counted."""
     ana = shop.pair()

@@ -55,7 +55,7 @@ def _open(gateways: Gateways, shop_id: int, chore: Chore) -> Round | None:
     """What the round needs, or None where there is nothing to ask for."""
     with gateways.database.transaction() as tx:
         shop, connection = shops.get(tx, shop_id), connections.get(tx, shop_id)
-        if shop is None or connection is None or connection.audience_id is None:
+        if shop is None or connection is None or connection.audience_id is None or connection.live_since is None:
             return None
         if not settings.parse(shop.settings).customer_events:
             return None
@@ -69,6 +69,7 @@ def _open(gateways: Gateways, shop_id: int, chore: Chore) -> Round | None:
         timezone=shop.timezone,
         client=gateways.mailchimp(shop_id),
         now=gateways.clock(),
+        live_since=connection.live_since,
     )
 
 

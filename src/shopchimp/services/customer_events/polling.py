@@ -57,6 +57,7 @@ class Round:
     timezone: str
     client: MailchimpClient
     now: datetime
+    live_since: datetime
     until: float = field(default_factory=lambda: time.monotonic() + PART)
 
     @property
@@ -88,7 +89,9 @@ class Round:
         newest: dict[str, datetime] = {}
         for fact in new:
             newest[fact.contact] = max(fact.at, newest.get(fact.contact, fact.at))
-        changes.mark(tx, self.shop_id, [engaged(contact, at) for contact, at in newest.items()])
+        # what happened before live sync began says nothing of how long syncing takes
+        times = {contact: at if at >= self.live_since else None for contact, at in newest.items()}
+        changes.mark(tx, self.shop_id, [engaged(contact, at) for contact, at in times.items()])
         event_counts.add(tx, self.shop_id, event_counts.TO_SHOPIFY, engagements.received(new))
         return len(new)
 
