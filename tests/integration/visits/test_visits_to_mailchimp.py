@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from visits_ground import CHECKOUT, DATA, EVENTS, SITE, Visits, ago
 
-from shopchimp.db import customer_events
+from shopchimp.db import changes, customer_events
 from shopchimp.domain.customer_events.coalescing import Group
 from shopchimp.domain.customer_events.member_events import member_event
 from shopchimp.jobs import lanes
@@ -99,6 +99,22 @@ def test_a_cart_is_told_at_once_though_views_wait(shop: Visits) -> None:
     shop.passes(minutes=11)
     shop.work()
     assert shop.names(email) == ["product_viewed", "product_added_to_cart", "product_viewed"]
+
+
+def test_a_cart_that_waited_for_its_person_goes_before_views(shop: Visits) -> None:
+    """Though what they looked at before has waited for longer, and they log in by looking at a page."""
+    email, customer = shop.customer()
+    visitor = shop.visitor()
+    for name in ("page_viewed", "product_added_to_cart"):
+        shop.does(name, visitor)
+        shop.work()
+    shop.does("page_viewed", visitor, customerId=str(customer))
+    carts = {changes.EVENTS: sending.events}
+    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works=carts)
+    assert shop.names(email) == ["product_added_to_cart"]
+    shop.work()
+    assert sorted(shop.names(email)) == ["page_viewed", "product_added_to_cart"]
+    assert shop.counts() == {"received": 3, "sent": 2, "coalesced": 1}
 
 
 def test_events_before_the_visitor_said_who_they_are_wait_for_it(shop: Visits) -> None:

@@ -179,7 +179,8 @@ def _close(tx: Connection, whose: Whose, ended: Sequence[Guest], now: datetime) 
         elif visit.again is None:
             finished.append((guest.key, guest.change.version))
         else:
-            first = visit.urgent_again is not None and visit.urgent_again <= visit.again
+            # who logs in meanwhile has their cart told before all views, unless one of their own is due just now
+            first = visit.urgent_again is not None and (visit.urgent_again <= visit.again or visit.again > now)
             seconds = max((visit.again - now) / timedelta(seconds=1), 0.0)
             waiting.append((guest.key, guest.change.version, seconds, changes.EVENTS if first else changes.VIEWS))
     ours = changes.still_held(tx, shop_id, token, [guest.key for guest in ended])
