@@ -36,7 +36,7 @@ def serve(
     if settings.standalone_shop and not config.is_loopback(f"http://{host}"):
         raise SystemExit("SHOPCHIMP_STANDALONE_SHOP is for this machine only: listen on 127.0.0.1")
     uvicorn.run(
-        "shopchimp.main:create_app",
+        "shopchimp.main:process_app",
         factory=True,
         host=host,
         port=port,
