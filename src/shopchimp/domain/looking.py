@@ -8,6 +8,7 @@ fields and tags; then text messages.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -47,6 +48,7 @@ from shopchimp.domain.steps import (
     Permit,
     Read,
     Refused,
+    Step,
     UpdateCustomer,
     WriteConsent,
     WriteContact,
@@ -96,6 +98,8 @@ def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> 
         customer_id=sides.customer.id if sides.customer else None,
     )
     if isinstance(verdict, InSync):
+        if _both_moved(person, sides) and (yield from _is_torn(sides)):
+            return replace(outcome, known=person.known, again=True)
         return outcome
     if isinstance(verdict, Hold):
         return _left_alone(person, outcome, verdict.reason)
@@ -109,6 +113,21 @@ def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> 
     if verdict.write_contact is not None:
         return (yield from _write_contact(person, outcome, verdict, customer, options))
     return (yield from _write_customer(person, outcome, verdict, customer, contact))
+
+
+def _both_moved(person: Person, sides: Sides) -> bool:
+    return person.known.customer is not _customer_consent(sides).state and person.known.contact is not _status(sides)
+
+
+def _is_torn(sides: Sides) -> Generator[Step, Any, bool]:
+    """Whether what was read of both sides never stood there at once.
+
+    The two are read one after the other. Where both say the same by chance, and a choice between the two readings is
+    overlooked, it would be taken for one made after the other side's, and undo it.
+    """
+    return _moved((yield Look(contact=True)), _contact_consent(sides)) or _moved(
+        (yield Look(contact=False)), _customer_consent(sides)
+    )
 
 
 def _write_contact(

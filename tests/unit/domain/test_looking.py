@@ -194,6 +194,23 @@ def test_a_customer_that_moved_since_is_looked_at_anew() -> None:
     assert (played.writes(), played.outcome.again) == ([], True)
 
 
+@pytest.mark.parametrize("side", ["customer", "contact", "none"])
+def test_both_moved_to_the_same_is_seen_twice(side: str) -> None:
+    """L3: out in the store, in again, then out in Mailchimp, all between the two readings: the last word is out."""
+    sides = Sides(KEY, customer(UNSUB, 10), contact(OUT, -1000, 18))
+    moved: dict[bool, Any] = {False: CustomerConsent(SUB, at(14)), True: ContactConsent(IN, at(19), at(19))}
+    torn = {"customer": False, "contact": True}.get(side)
+    played = look(person(SUB, IN), sides, again=lambda of: moved[of] if of is torn else _still(sides, contact_=of))
+    assert played.writes() == []
+    assert played.outcome.again is (torn is not None)
+    assert played.outcome.known.customer is (UNSUB if torn is None else SUB)
+
+
+def test_one_side_alone_is_not_seen_twice() -> None:
+    """Nor costs it a call where both are as they were."""
+    assert look(person(UNSUB, OUT), (customer(UNSUB, 10), contact(OUT, -1000, 18))).kinds() == [Read]
+
+
 # --- refusals
 
 
