@@ -76,6 +76,20 @@ def test_what_comes_later_is_added_and_nothing_counts_twice(shop: Readers) -> No
     assert now["last_campaign"] == "A second one"
 
 
+def test_what_mailchimp_knows_late_is_counted_too(shop: Readers) -> None:
+    """S55. Planted: nothing read but what is newer than the newest of the last time."""
+    ana, bob, eve = (shop.pair() for _ in range(3))
+    news = shop.send(ana, bob, eve, at=stamp(ago(hours=9)))
+    shop.does(news, "open", ana, at=stamp(ago(minutes=30)))
+    shop.round()
+    shop.does(news, "open", bob, at=stamp(ago(hours=8)))  # nothing is newer than what was read
+    shop.round()
+    shop.does(news, "open", ana)
+    shop.does(news, "open", eve, at=stamp(ago(minutes=80)))
+    shop.round()
+    assert [shop.metafields(each)["email_opened_count"] for each in (ana, bob, eve)] == ["2", "1", "1"]
+
+
 def test_only_what_changed_is_written(shop: Readers) -> None:
     ana = shop.pair()
     news = shop.send(ana)
@@ -95,8 +109,8 @@ def test_only_what_changed_is_written(shop: Readers) -> None:
 def test_who_has_another_address_keeps_what_they_did(shop: Readers) -> None:
     """S59. Planted: the sums left under the old address (counts fell); facts kept under their old keys (read twice)."""
     ana = shop.pair("moves")
-    news = shop.send(ana, title="Campaign")
-    shop.does(news, "open", ana, at=stamp(ago(minutes=50)))
+    news = shop.send(ana, title="Campaign", at=stamp(ago(hours=3)))
+    shop.does(news, "open", ana, at=stamp(ago(hours=2)))
     shop.does(news, "open", ana, at=stamp(ago(minutes=3)))
     shop.round()
     other = f"new-{ana}"

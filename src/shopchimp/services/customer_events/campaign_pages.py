@@ -2,7 +2,8 @@
 
 The place is stored with each page's facts, so who is killed goes on there; what is read twice counts once. The next
 time begins at the newest open or click that Mailchimp's figures told of when this time began, less an overlap: what
-happens while pages are read changes the figures once more.
+happens while pages are read changes the figures once more. Figures that rose without a newer open or click tell of
+one that was known late: all is read again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from shopchimp.services.customer_events.polling import Round
 
 log = structlog.get_logger()
 
-OVERLAP = timedelta(minutes=10)
+OVERLAP = timedelta(hours=1)
 KIND, PARENT = "kind", "parent"  # beside the figures: what sort of campaign it is, and which one it is a part of
 _FEED = "rss"
 RECIPIENTS, ACTIVITY = "recipients", "activity"  # the two lists
@@ -63,6 +64,9 @@ def begin(campaign: Kept) -> None:
         "to_sent": campaign.totals.get("sent"),
         "to_time": max(filter(None, times), default=None),
     }
+    to_time = campaign.pages["to_time"]
+    if campaign.read_until and to_time and datetime.fromisoformat(to_time) <= campaign.read_until:
+        campaign.read_until = None
     campaign.state = READING
 
 
