@@ -134,6 +134,18 @@ def test_an_answer_that_is_lost_is_asked_for(shop: Visits, kind: str) -> None:
     assert _heard(shop, email) == Counter([event_id])
 
 
+def test_a_worker_that_slept_makes_no_call_after_others(shop: Visits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was stopped for long enough that somebody else may have asked whether its call was heard."""
+    email, customer = shop.customer()
+    event_id = shop.does("product_added_to_cart", shop.visitor(), customerId=str(customer))
+    with monkeypatch.context() as patched:
+        patched.setattr(sending, "STARTS_WITHIN", -1.0)
+        lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works=EVENTS, at_most=1)
+    assert (shop.heard(email), shop.event(event_id)["state"]) == ([], "sending")
+    _takes_over(shop)
+    assert _heard(shop, email) == Counter([event_id])
+
+
 def test_what_a_gateway_gave_up_on_may_still_come(shop: Visits) -> None:
     """mailchimp.md 3: after its 502 the call may go on for a while, so it isn't asked for at once."""
     email, customer = shop.customer()

@@ -32,6 +32,9 @@ from shopchimp.services.live import Worked
 WORKS_FOR = 1.0  # seconds: then it is another lane's turn
 A_SLOT = 4  # calls that are noted and recorded together, for each slot that we hold
 CALL_LIFE = timedelta(seconds=30)  # until a call that nobody told the end of can't be heard any more
+STARTS_WITHIN = (
+    20.0  # seconds after it was noted: who slept through them (a stopped process) makes no call after others
+)
 
 
 def events(
@@ -131,6 +134,7 @@ class _Slice:
     lost: threading.Event
     until: float
     at_once: int
+    noted: float = 0.0  # when the calls were that are made now
 
     def send(self, calls: Sequence[Doing], pool: ThreadPoolExecutor) -> None:
         """Make these calls, some at a time: noted, made, recorded. What there is no time for is left claimed."""
@@ -147,6 +151,7 @@ class _Slice:
 
     def _begin(self, part: Sequence[Doing]) -> list[Doing]:
         """Note the calls that may be made, of those whose visitors are still ours; the setting is read once more."""
+        self.noted = time.monotonic()
         shop_id = self.whose.shop_id
         with self.gateways.database.transaction() as tx:
             ours = changes.still_held(tx, shop_id, self.whose.token, [each.guest.key for each in part])
@@ -177,7 +182,7 @@ class _Slice:
         call, email = doing.call, doing.call.contact.key
         if call.doubtful and member_events.heard(self.mailchimp, self.audience_id, email, [call.id]):
             return
-        if self.lost.is_set():  # while we asked
+        if self.lost.is_set() or time.monotonic() > self.noted + STARTS_WITHIN:  # while we asked, or slept
             raise LeaseEnded
         member_events.post(self.mailchimp, self.audience_id, email, _body(call, self.gateways.clock()))
 
