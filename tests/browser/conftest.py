@@ -26,8 +26,9 @@ def _missing(what: str) -> None:
     pytest.skip(f"{what} is missing")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
+    """Ended with each file: while it runs, no test of this process can have a loop of its own."""
     path = shutil.which("chromium")
     if path is None:
         _missing("chromium (apt-get install -y --no-install-recommends chromium)")
@@ -105,7 +106,7 @@ def mailchimp(request: httpx.Request) -> httpx.Response:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[str]:
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import web_house as house
 
     with house.postgres(tmp_path_factory.mktemp("postgres")) as url:
