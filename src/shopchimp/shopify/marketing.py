@@ -16,6 +16,7 @@ from shopchimp.shopify.client import ShopifyClient
 from shopchimp.shopify.customers import UserError
 
 GONE = "MARKETING_ACTIVITY_DOES_NOT_EXIST"
+UTM_FIXED = "IMMUTABLE_UTM_PARAMETERS"
 UTM_TAKEN = "MARKETING_ACTIVITY_WITH_UTM_CAMPAIGN_ALREADY_EXISTS"
 
 _COLUMNS = {

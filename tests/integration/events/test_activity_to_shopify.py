@@ -8,6 +8,7 @@ import pytest
 from activity_ground import Readers, ago, stamp
 
 from shopchimp.domain.addresses import subscriber_hash
+from shopchimp.domain.errors import PlatformError
 
 
 def test_who_got_opened_and_clicked_a_campaign(shop: Readers) -> None:
@@ -171,6 +172,15 @@ def test_a_segment_finds_who_opened_in_the_last_thirty_days(shop: Readers, monke
     assert found("email_last_opened_at >= -7d") == {late}
     assert found("email_opened_count >= 2") == {late}
     assert found("email_received_count >= 1") == set(some.values())
+    deleting = """mutation Undefine($of: MetafieldDefinitionIdentifierInput!) {
+        metafieldDefinitionDelete(identifier: $of) { deletedDefinitionId } }"""
+    of = {"ownerType": "CUSTOMER", "namespace": "shopchimp", "key": "email_last_opened_at"}
+    shop.stage.runtime.gateways.shopify(shop.stage.shop_id).execute(deleting, "Undefine", {"of": of})
+    with pytest.raises(PlatformError):
+        found("email_last_opened_at >= -30d")
+    shop.sql("update chores set cursor = cursor || '{\"defined_on\": \"2026-01-01\"}' where name = 'poll_campaigns'")
+    shop.round()  # the next day: planted, defined once and for all
+    assert found("email_last_opened_at >= -30d") == {late, early}
 
 
 def test_what_happened_before_live_sync_began_is_no_time_to_sync(shop: Readers) -> None:

@@ -138,6 +138,8 @@ def _register(client: ShopifyClient, campaign: Kept) -> str | None:
     for utm in dict.fromkeys((str(campaign.totals.get("utm") or campaign.id), campaign.id)):
         newsletter = Newsletter(campaign.id, campaign.title, str(campaign.url), campaign.sent_at, utm)
         refusal = marketing.register(client, newsletter)
+        if refusal is not None and refusal.code == marketing.UTM_FIXED:  # it is there, from before a reinstall
+            return None
         if refusal is None or refusal.code != marketing.UTM_TAKEN:
             break
     return _refused(campaign, refusal.code, refusal.message) if refusal is not None else None

@@ -76,13 +76,12 @@ def _open(gateways: Gateways, shop_id: int, chore: Chore) -> Round | None:
 def _define(round_: Round) -> None:
     """Before the first values are written their definitions are there, so that segments can ask for them.
 
-    Those that Shopify refused are tried again once a day.
+    Once a day: Shopify may have refused some, and the merchant may have deleted others.
     """
-    cursor = round_.chore.cursor
-    if cursor.get("defined") or (cursor.get("undefined") and cursor.get("day") == round_.now.date().isoformat()):
-        return
-    cursor["undefined"] = metafields.define(round_.gateways.shopify(round_.shop_id))
-    cursor["defined"], cursor["day"] = not cursor["undefined"], round_.now.date().isoformat()
+    cursor, today = round_.chore.cursor, round_.now.date().isoformat()
+    if cursor.get("defined_on") != today:
+        cursor["undefined"] = metafields.define(round_.gateways.shopify(round_.shop_id))
+        cursor["defined_on"] = today
 
 
 def _look(round_: Round) -> None:
