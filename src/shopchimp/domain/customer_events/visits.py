@@ -139,13 +139,14 @@ def visit(
     sent: Mapping[str, datetime],
     contact_of: Callable[[Who], Contact | None],
     proven: Collection[str],
+    told: Mapping[str, str] | None = None,
 ) -> Visit:
     """Sort one visitor's events. `sent` is when the last call about each subject was made; `proven` are the events
-    whose checkout a signed webhook named with the same e-mail. What happened before `linked_at` is no word against
-    the link.
+    whose checkout a signed webhook named with the same e-mail, `told` is which one it named last: people mistype.
+    What happened before `linked_at` is no word against the link.
     """
     found = Visit(linked_at=linked_at)
-    whose = _recognise(events, found, now=now, link=link, contact_of=contact_of, proven=proven)
+    whose = _recognise(events, found, now=now, link=link, contact_of=contact_of, proven=proven, told=told or {})
     _take_up(events, found, whose, contact_of)
     ready: dict[Who, list[Event]] = {}
     for event, who in whose.items():
@@ -191,6 +192,7 @@ def _recognise(
     link: Who | None,
     contact_of: Callable[[Who], Contact | None],
     proven: Collection[str],
+    told: Mapping[str, str],
 ) -> dict[Event, Who | Held | Forgotten]:
     """Whose each event is. What nobody was known for is theirs who says so first after it, in the same browser."""
     whose: dict[Event, Who | Held | Forgotten] = {}
@@ -200,13 +202,13 @@ def _recognise(
         if event.who is not None:
             whose[event] = event.who
             continue
-        beacon = event.beacon
+        beacon, theirs = event.beacon, _email_of(known, contact_of)
         who = identify(
             beacon,
             received_at=event.received_at,
             now=now,
             link=known,
-            link_email=_email_of(known, contact_of),
+            link_email=_claimed_email(beacon) if theirs and told.get(event.id) == theirs else theirs,
             checkout_proven=event.id in proven,
         )
         whose[event] = who
@@ -214,8 +216,9 @@ def _recognise(
             unclaimed.append(event)
         elif (news := new_link(beacon, who, known)) is not None and not _is_stale(beacon, found.linked_at):
             if known is None:
-                theirs = {None, _email_of(news, contact_of)}
-                whose |= {each: news for each in unclaimed if _claimed_email(each.beacon) in theirs}
+                theirs = _email_of(news, contact_of)
+                said = {each: {_claimed_email(each.beacon), told.get(each.id)} for each in unclaimed}
+                whose |= {each: news for each in unclaimed if said[each] == {None} or theirs in said[each] - {None}}
             known = found.link = news
             found.linked_at = beacon.happened_at
     if found.link is not None:

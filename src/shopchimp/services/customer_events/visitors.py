@@ -83,6 +83,7 @@ def look(tx: Connection, shop_id: int, claimed: Sequence[Claimed], now: datetime
             sent=sent,
             contact_of=contacts.get,
             proven=proven,
+            told={row.id: email for row in waiting[name] if (email := told.get(row.checkout or ""))},
         )
         marks = [_mark(who, contacts.get(who)) for who in found.asks]
         guests.append(Guest(change, name, visitor, found, sent, more=len(events[name]) >= A_VISITOR, marks=marks))

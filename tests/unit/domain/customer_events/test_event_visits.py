@@ -42,8 +42,10 @@ def look(
     proven: tuple[str, ...] = (),
     now: datetime = NOW,
     linked_at: datetime | None = None,
+    told: Mapping[str, str] | None = None,
 ) -> Visit:
-    return visit(events, now=now, link=link, linked_at=linked_at, sent=sent or {}, contact_of=people.get, proven=proven)
+    known = {"now": now, "link": link, "linked_at": linked_at, "sent": sent or {}}
+    return visit(events, **known, contact_of=people.get, proven=proven, told=told)  # type: ignore[arg-type]
 
 
 def calls(found: Visit) -> list[tuple[str, list[str]]]:
@@ -100,6 +102,16 @@ def test_a_checkout_of_another_address_is_not_claimed_by_who_logs_in_next() -> N
     assert found.again == NOW + timedelta(seconds=60)
     found = look(started, event("search_submitted", 3, customerId="101"), people={**PEOPLE, ANN: ANA})
     assert sorted(calls(found)) == [(ANA.key, ["event-0001"]), (ANA.key, ["event-0003"])]
+
+
+def test_an_address_that_was_mistyped_first_is_theirs_whose_checkout_it_is() -> None:
+    typed = {"checkout": {"token": "c1f2a3b4c5d6e7f8", "email": "bbo@example.com"}}
+    first, right = event("checkout_started", 1, ago=60, data=typed), {"event-0001": BOB_HERE.key}
+    assert calls(look(first, link=BOB, told=right)) == [(BOB_HERE.key, ["event-0001"])]
+    assert look(first, link=ANN, told=right).calls == []
+    logs_in = event("search_submitted", 2, customerId="102")
+    assert (BOB_HERE.key, ["event-0001"]) in calls(look(first, logs_in, told=right))
+    assert (BOB_HERE.key, ["event-0001"]) not in calls(look(first, logs_in))
 
 
 def test_a_link_that_says_nothing_new_is_no_news() -> None:
