@@ -14,6 +14,7 @@ const PRIVATE = new Set([
   "gift_cards", "invoices", "orders", "password", "wallets",
 ]);
 const APPS = new Set(["a", "apps", "community", "tools"]); // other apps' pages: only the app's name stays
+const ID = /^(?:gid:\/\/shopify\/[A-Za-z]{1,40}\/)?(?=\d{1,19}$)0*[1-9]/;
 const PREFIX = /^(?:[a-z]{2}(?:-[a-z]{2,4})?|\d+)$/i; // a language, or the number of the shop
 const KEPT = ["utm_source", "utm_medium", "utm_campaign", "mc_cid", "variant"];
 
@@ -146,8 +147,9 @@ export function address(href, base) {
   return { url: whole.length > ADDRESS ? `${url.origin}/` : whole, private: hidden };
 }
 
+// What has no number of its own ("all products", a gift card's line) has "" or "0": the rest of the event still counts.
 function id(value) {
-  return value === null || value === undefined || value === "" ? undefined : String(value);
+  return ID.test(String(value)) ? String(value) : undefined;
 }
 
 function number(value) {

@@ -197,6 +197,18 @@ test("events that lack what they usually have are sent with what there is", () =
   assert.ok(sent.every(({ beacon }) => beacon.id && !("page" in beacon)));
 });
 
+test("S51: what has no number of its own is told without one", () => {
+  const store = opened();
+  for (const none of ["", "0", "all", null, undefined, {}, "gid://shopify/Collection/", "9".repeat(20)]) {
+    store.happens(happening("collection_viewed", { data: { collection: { id: none, title: "Products" } } }));
+    assert.deepEqual(sent.at(-1).beacon.data, { collection: { title: "Products" } });
+  }
+  for (const one of ["5500000001", 5500000001, "gid://shopify/Collection/5500000001"]) {
+    store.happens(happening("collection_viewed", { data: { collection: { id: one } } }));
+    assert.deepEqual(sent.at(-1).beacon.data, { collection: { id: String(one) } });
+  }
+});
+
 test("a beacon stays small, whatever the store puts into an event", () => {
   const long = "ö".repeat(5_000);
   const [{ checkout }] = HAPPENINGS.checkout_started;
