@@ -226,7 +226,8 @@ CAUSES: dict[str, Cause] = {
     ),
     "pixel_inactive": _passing(
         "Store events aren't arriving",
-        "Either the visitors who bought since declined marketing, or the pixel doesn't run in your store.",
+        "Either the visitors who bought since declined marketing, or the pixel doesn't run in your store."
+        " Everything else is synced.",
     ),
     "internal": _act("Something went wrong on our side", "We've been told. The reference is in the log."),
 }
