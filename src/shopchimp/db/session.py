@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import psycopg
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
+
+T = TypeVar("T")
+DEADLOCKS = 2  # so many in a row are bad luck
 
 
 def dumps(value: Any) -> str:
@@ -54,6 +58,18 @@ class Database:
         """A short transaction: commits at the end of the block, rolls back when it raises. Never holds an HTTP call."""
         with self._connection() as connection, connection.begin():
             yield connection
+
+    def settled(self, do: Callable[[Connection], T]) -> T:
+        """`do` in a transaction. Where two of us wait for each other, Postgres ends one, who begins anew."""
+        for _ in range(DEADLOCKS):
+            try:
+                with self.transaction() as tx:
+                    return do(tx)
+            except OperationalError as error:
+                if not isinstance(error.orig, psycopg.errors.DeadlockDetected):
+                    raise
+        with self.transaction() as tx:
+            return do(tx)
 
     @contextmanager
     def raw(self) -> Iterator[psycopg.Connection[Any]]:

@@ -15,14 +15,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from shopchimp.db import changes, connections, looks
 from shopchimp.db.changes import Claimed
 from shopchimp.db.looks import Remembered
-from shopchimp.db.session import Database
 from shopchimp.domain import steps, tags
 from shopchimp.domain.consent import NO_CUSTOMER
 from shopchimp.domain.errors import Unauthorized
@@ -36,8 +33,6 @@ from shopchimp.services.gateways import Gateways
 from shopchimp.services.settings import BreakerSettings
 
 log = structlog.get_logger()
-
-RECORD_TRIES = 3
 
 
 @dataclass(slots=True)
@@ -73,24 +68,10 @@ def work(
         slice_.audience_size,
         slice_.causes,
     )
-    _record(gateways.database, shop_id, slice_.walks, context)
+    gateways.database.settled(lambda tx: recording.follow(tx, shop_id, slice_.walks, context))
+    gateways.database.settled(lambda tx: recording.record(tx, shop_id, slice_.walks, context))
     troubles = {walk.key: walk.error for walk in slice_.walks if walk.error is not None}
     return Worked(len(slice_.walks) - len(troubles), troubles)
-
-
-def _record(database: Database, shop_id: int, walks: Sequence[Walk], context: recording.Context) -> None:
-    """Store what came of the looks. Where two of us wait for each other, Postgres ends one, who begins anew."""
-    for left in reversed(range(RECORD_TRIES)):
-        try:
-            with database.transaction() as tx:
-                recording.follow(tx, shop_id, walks, context)
-            with database.transaction() as tx:
-                recording.record(tx, shop_id, walks, context)
-        except OperationalError as error:
-            if not left or not isinstance(error.orig, psycopg.errors.DeadlockDetected):
-                raise
-        else:
-            return
 
 
 def _living(gateways: Gateways, shop_id: int, claimed: Sequence[Claimed], *, token: UUID) -> Sequence[Claimed]:

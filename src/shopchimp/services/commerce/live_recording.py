@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 from shopchimp.db import changes, chores, commerce_items, looks, people
 from shopchimp.db.session import Database
@@ -17,22 +15,13 @@ from shopchimp.services import sync_times
 from shopchimp.services.commerce.looks import Look
 
 LATE, LATE_CHORE = "late", "late_orders"  # of `commerce.late`
-TRIES = 3
 DIRECTION = "to_mailchimp"
 WAITS = "moved"  # the cause of a look that comes again soon: nobody's trouble
 
 
 def record(database: Database, shop_id: int, done: Sequence[Look], token: UUID) -> None:
-    """Store it. Where two of us wait for each other, Postgres ends one, who begins anew."""
-    for left in reversed(range(TRIES)):
-        try:
-            with database.transaction() as tx:
-                _record(tx, shop_id, done, token)
-        except OperationalError as error:
-            if not left or not isinstance(error.orig, psycopg.errors.DeadlockDetected):
-                raise
-        else:
-            return
+    """Store it."""
+    database.settled(lambda tx: _record(tx, shop_id, done, token))
 
 
 def _record(tx: Connection, shop_id: int, done: Sequence[Look], token: UUID) -> None:

@@ -7,15 +7,13 @@ other all the same, Postgres ends one, who begins anew.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-import psycopg
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 from shopchimp.db import changes, customer_events, engagements, event_counts, looks, visitors
 from shopchimp.db.customer_events import Begun
@@ -29,8 +27,6 @@ from shopchimp.domain.errors import PlatformError, RateLimited, Rejected, Unauth
 from shopchimp.services import settings, sync_times
 from shopchimp.services.customer_events.visitors import DOUBTED, Guest, columns_of
 
-T = TypeVar("T")
-TRIES = 3
 KIND, DIRECTION = "event", event_counts.TO_MAILCHIMP
 SENT, COALESCED = "sent", "coalesced"
 _GATEWAY = frozenset({502, 504})  # somebody in between gave up: what was asked for may still be done (mailchimp.md 3)
@@ -88,7 +84,7 @@ def begun(doing: Doing) -> Begun:
 def record(database: Database, whose: Whose, done: Sequence[Doing], now: datetime) -> None:
     """Store what came of these calls, and on each guest what follows from it for their end."""
     if done:
-        _again_if_deadlocked(database, lambda tx: _record(tx, whose, done, now))
+        database.settled(lambda tx: _record(tx, whose, done, now))
     for doing in done:
         _follow(doing, now)
 
@@ -107,18 +103,7 @@ def close(database: Database, whose: Whose, guests: Sequence[Guest], now: dateti
     """Store what was decided without a call, and end the changes of those guests for whom all is done that is due."""
     ended = [guest for guest in guests if guest.error is None and not guest.late]
     if ended:
-        _again_if_deadlocked(database, lambda tx: _close(tx, whose, ended, now))
-
-
-def _again_if_deadlocked(database: Database, do: Callable[[Connection], T]) -> T:
-    for left in reversed(range(TRIES)):
-        try:
-            with database.transaction() as tx:
-                return do(tx)
-        except OperationalError as error:
-            if not left or not isinstance(error.orig, psycopg.errors.DeadlockDetected):
-                raise
-    raise AssertionError  # never reached
+        database.settled(lambda tx: _close(tx, whose, ended, now))
 
 
 def _record(tx: Connection, whose: Whose, done: Sequence[Doing], now: datetime) -> None:
