@@ -167,11 +167,10 @@ def read_customers(
         run.counts["customers_found"] = operation.objects
         with database.raw() as connection:
             run.keep(connection, token)
-        return float(min(0.1 * 1.5 ** min(looks, 15), 10.0))
+        return bulk.pause(looks)
     if operation is None or operation.status != "COMPLETED":
         _start_over(database, run, token)
-        reason = "no longer known" if operation is None else f"{operation.status} {operation.error_code or ''}"
-        raise Unavailable("shopify", "sh_bulk_failed", reason)
+        raise Unavailable("shopify", "sh_bulk_failed", bulk.why_not(operation))
     run.counts["customers_total"] = operation.objects
     if operation.url:
         lines = bulk.lines(client, operation.url, allowed_hosts=allowed_hosts)

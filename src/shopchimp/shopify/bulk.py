@@ -37,6 +37,16 @@ class BulkOperation:
         return self.status in RUNNING
 
 
+def pause(looks: int) -> float:
+    """Seconds until the next look at an operation that was running in the last so many: more and more, to ten."""
+    return float(min(0.1 * 1.5 ** min(looks, 15), 10.0))
+
+
+def why_not(operation: BulkOperation | None) -> str:
+    """What Shopify says of an operation that did not complete, for the log."""
+    return "no longer known" if operation is None else f"{operation.status} {operation.error_code or ''}"
+
+
 def start(client: ShopifyClient, query: str, *, grouped: bool = False) -> str:
     """Start a bulk query and give back its id; RateLimited when five are already running for this shop.
 

@@ -31,8 +31,7 @@ def step(work: PromoWork, entry: dict[str, Any]) -> PlatformError | None:
         return None
     if operation is None or operation.status != "COMPLETED":
         _keep(work, entry, {})
-        reason = "no longer known" if operation is None else f"{operation.status} {operation.error_code or ''}"
-        return Unavailable("shopify", "sh_bulk_failed", reason)
+        return Unavailable("shopify", "sh_bulk_failed", bulk.why_not(operation))
     if operation.url is None:
         return promo_codes.finish(work, entry)
     return _take(work, entry, operation.url, operation.objects)

@@ -85,11 +85,10 @@ def read_in_bulk(
     if operation is not None and operation.is_running:
         here["looks"] = int(here["looks"]) + 1
         _keep(database, run, token)
-        return float(min(0.1 * 1.5 ** min(here["looks"], 15), 10.0))
+        return bulk.pause(here["looks"])
     if operation is None or operation.status != "COMPLETED":
-        reason = "no longer known" if operation is None else f"{operation.status} {operation.error_code or ''}"
         _start_over(database, run, token, phase)
-        raise Unavailable("shopify", "sh_bulk_failed", reason)
+        raise Unavailable("shopify", "sh_bulk_failed", bulk.why_not(operation))
     if operation.url:
         read = _Counted(bulk.lines(client, operation.url, allowed_hosts=allowed_hosts))
         try:
