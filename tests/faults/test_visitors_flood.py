@@ -211,12 +211,11 @@ def seen(new_database: Callable[[], str]) -> Iterator[Seen]:
         print(f"{EVENTS} events in {seconds:.0f} s: {crowd.counts()}, {views} calls about views, {views_waiting} wait")
         with played.database.transaction() as tx:
             print(sync_times.percentiles(tx, played.shop_id, datetime.now(UTC) - timedelta(hours=1)))
-        with pytest.MonkeyPatch.context() as patched, crowd.workers():
-            patched.setattr(
-                pace, "VIEWS_PER_SECOND", 1000
-            )  # what is left is many calls: it is not the pace that is asked now
-            crowd.passes(minutes=11)
-            wait_for(lambda: not crowd.waits(f"visitor in ({known})"), seconds=1800)
+        crowd.passes(minutes=11)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(pace, "VIEWS_PER_SECOND", 1000)  # what is left is many calls: their pace was seen by now
+            with crowd.workers():
+                wait_for(lambda: not crowd.waits(f"visitor in ({known})"), seconds=1800)
         yield Seen(crowd, seconds, views, views_waiting, played.sandbox.calls()["max_connections"])
 
 
