@@ -79,7 +79,9 @@ class Inbox:
                 self._give_up()
                 await asyncio.sleep(TRY_AGAIN)
                 continue
-            self._done(len(batch))
+            for _ in batch:
+                self._done()
+                await asyncio.sleep(0)  # one answer after the other: a webhook gets its turn between two
             await asyncio.sleep(GAP)
 
     async def _take(self, batch: Sequence[_Waiting]) -> None:
@@ -104,14 +106,13 @@ class Inbox:
         """Those that waited too long are lost."""
         before, lost = time.monotonic() - PATIENCE, 0
         while self._waiting and self._waiting[0].since < before:
-            self._done(1)
+            self._done()
             lost += 1
         if lost:
             self._tell("away", lost)
             log.warning("pixel_events_lost", count=lost)
 
-    def _done(self, count: int) -> None:
-        for _ in range(count):
-            stored = self._waiting.popleft().stored
-            if not stored.done():
-                stored.set_result(None)
+    def _done(self) -> None:
+        stored = self._waiting.popleft().stored
+        if not stored.done():
+            stored.set_result(None)
