@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 BATCH = 200
 ROOM = 5_000
-GAP = 0.03  # seconds between two statements: what comes meanwhile goes together
+GAP = 0.005  # seconds between two statements: what comes meanwhile goes together
 PATIENCE = 30.0  # seconds that an event waits for Postgres
 TRY_AGAIN = 0.5
 LAST_CHANCE = 3.0  # seconds for what is left when the process ends
