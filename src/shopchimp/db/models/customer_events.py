@@ -70,9 +70,7 @@ class CustomerEvent(Base):
     reason: Mapped[str | None]  # why it was dropped
     call: Mapped[str | None] = mapped_column(Text(collation="C"))  # the id of the first event that its call names
     sent_at: Mapped[datetime | None]
-    found: Mapped[bool] = mapped_column(
-        server_default=text("false")
-    )  # whose it is, whatever its browser says
+    found: Mapped[bool] = mapped_column(server_default=text("false"))  # whose it is, whatever its browser says
 
 
 class Visitor(Base):
