@@ -63,4 +63,4 @@ def test_of_two_who_wait_for_each_other_both_get_done(database_url: str) -> None
     with database.transaction() as tx:
         assert tx.execute(text("select array_agg(times) from pairs")).scalar_one() == [2, 2]
     database.close()
-    assert len(tries) == 3
+    assert len(tries) > 2  # one of them at least was ended, and came again
