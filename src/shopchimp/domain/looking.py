@@ -135,14 +135,14 @@ def _write_contact(
 ) -> Looking:
     sides = outcome.sides
     wanted = profile_of(person, sides, options.profile, writable=True)
-    yield Intend(_meant(person, now=push.intent), wanted.intent)
+    yield Intend(_meant(person, sides, now=push.intent), wanted.intent)
     if _moved((yield Look(contact=True)), _contact_consent(sides)):
         return replace(outcome, known=person.known, again=True)
     write = _contact_write(sides, push, wanted)
     answer = _as_asked((yield write), push)
     if isinstance(answer, Refused) and answer.code in _ONLY_THE_PERSON and push.confirm_if_refused:
         asked = replace(push, write_contact=ContactStatus.PENDING, consent_at=None)
-        yield Intend(_meant(person, now=asked.intent), wanted.intent)
+        yield Intend(_meant(person, sides, now=asked.intent), wanted.intent)
         if _moved((yield Look(contact=True)), _contact_consent(sides)):  # or it was this that was refused: no mail then
             return replace(outcome, known=person.known, again=True)
         answer = _as_asked((yield replace(write, status=ContactStatus.PENDING, opted_in_at=None)), asked)
@@ -211,7 +211,7 @@ def _write_customer(
 ) -> Looking:
     sides, state = outcome.sides, push.customer_state
     assert state is not None  # noqa: S101 - tells the type checker
-    yield Intend(_meant(person, now=push.intent), person.intended, _own_opt_in(customer, contact))
+    yield Intend(_meant(person, sides, now=push.intent), person.intended, _own_opt_in(customer, contact))
     if sides.customer is None:
         return (yield from _create_customer(person, outcome, push))
     if _moved((yield Look(contact=False)), customer):
@@ -279,7 +279,7 @@ def _profile(person: Person, outcome: Outcome, hint: Hint, options: LiveOptions)
 def _write_profile(person: Person, outcome: Outcome, wanted: Profile) -> Looking:
     contact = outcome.sides.contact
     assert contact is not None  # noqa: S101 - tells the type checker
-    yield Intend(_meant(person, outcome), wanted.intent)
+    yield Intend(_meant(person, outcome.sides, outcome), wanted.intent)
     answer = yield WriteContact(
         contact.email,
         contact.id,
@@ -309,7 +309,7 @@ def _write_profile(person: Person, outcome: Outcome, wanted: Profile) -> Looking
 def _update_customer(person: Person, outcome: Outcome, wanted: Profile) -> Looking:
     customer = outcome.sides.customer
     assert customer is not None  # noqa: S101 - tells the type checker
-    yield Intend(_meant(person, outcome), wanted.intent)
+    yield Intend(_meant(person, outcome.sides, outcome), wanted.intent)
     seen = {name: customer.fields.get(name) for name in wanted.to_customer}
     answer = yield UpdateCustomer(customer.id, wanted.to_customer, seen)
     detail = {"action": "update", "fields": sorted(wanted.to_customer)}
@@ -385,7 +385,7 @@ def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent
     would undo an opt-in that they made in Shopify a moment before we wrote. And whoever wrote it may have died before
     it was recorded as ours: an opt-in made in Mailchimp after it answers it, by one clock and to the second.
     """
-    customer, contact = _customer_consent(sides), _contact_consent(sides)
+    customer, contact = _customer_consent(sides), _dated(person, _contact_consent(sides))
     told = [
         at
         for at in (hint.opted_out_at, person.opted_out_at)
@@ -409,7 +409,7 @@ def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent
     return customer, contact
 
 
-def _meant(person: Person, outcome: Outcome | None = None, *, now: Intent = _NOTHING) -> Intent:
+def _meant(person: Person, read: Sides, outcome: Outcome | None = None, *, now: Intent = _NOTHING) -> Intent:
     """Everything that we may have written and not recorded yet: before this look, in it, and next."""
     before = person.intent or _NOTHING
     sides = (
@@ -419,7 +419,24 @@ def _meant(person: Person, outcome: Outcome | None = None, *, now: Intent = _NOT
     )
     customer = outcome.known.customer if outcome and "to_shopify" in sides else before.customer
     contact = outcome.known.contact if outcome and "to_mailchimp" in sides else before.contact
-    return Intent(now.customer or customer, now.contact or contact)
+    seen = _dated(person, _contact_consent(read))
+    out = seen if seen.status is ContactStatus.UNSUBSCRIBED else None
+    return Intent(now.customer or customer, now.contact or contact, out)
+
+
+def _dated(person: Person, contact: ContactConsent) -> ContactConsent:
+    """A contact that is still unsubscribed opted out no later than when we first saw so, whatever moved it since.
+
+    Still: it has the same opt-in, given in a second before, and nothing of ours can have brought it back. Else it may
+    be another opt-out, and the later bound is the safe one.
+    """
+    intent = person.intent or _NOTHING
+    seen, opted_in = intent.out, contact.opted_in_at
+    if seen is None or (contact.status, opted_in) != (seen.status, seen.opted_in_at):
+        return contact
+    if intent.contact not in (None, seen.status) or opted_in is None or seen.changed_at is None:
+        return contact
+    return replace(contact, changed_at=seen.changed_at) if opted_in < seen.changed_at else contact
 
 
 def _surely_ours(intent: Intent | None) -> Intent | None:

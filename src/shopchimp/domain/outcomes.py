@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from shopchimp.domain.evidence import Evidence
+from shopchimp.domain.evidence import ContactConsent, Evidence
 from shopchimp.domain.rules import CONFIRM_IF_REFUSED, Rule
 from shopchimp.domain.states import ContactStatus, CustomerState, CustomerWrite, OptInLevel, mailable
 
@@ -34,10 +34,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What we were about to write when we last heard of ourselves. At most one side is set."""
+    """What we were about to write when we last heard of ourselves.
+
+    `out`: the contact as it was seen then, if it was unsubscribed. A write of ours to its profile moves `last_changed`,
+    all there may be to date that opt-out by (F12).
+    """
 
     customer: CustomerState | None = None
     contact: ContactStatus | None = None
+    out: ContactConsent | None = None
 
 
 class Reason(StrEnum):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from shopchimp.db.looks import Remembered
-from shopchimp.domain.consent import ContactStatus, CustomerState, Known
+from shopchimp.domain.consent import ContactConsent, ContactStatus, CustomerState, Known
 from shopchimp.domain.outcomes import Intent
 from shopchimp.domain.records import Person, ProfileIntent
 from shopchimp.domain.sms import KnownSms
@@ -52,6 +53,7 @@ def intent_json(step: Intend) -> dict[str, Any]:
     stored = {
         "customer": step.intent.customer,
         "contact": step.intent.contact,
+        "out": _out_json(step.intent.out),
         **_profile_json(profile),
         "earlier": [_profile_json(each) for each in profile.earlier],
     }
@@ -67,9 +69,26 @@ def _intent(stored: Mapping[str, Any] | None) -> tuple[Intent | None, ProfileInt
     if not stored:
         return None, None
     customer, contact = stored.get("customer"), stored.get("contact")
-    intent = Intent(CustomerState(customer) if customer else None, ContactStatus(contact) if contact else None)
+    intent = Intent(
+        CustomerState(customer) if customer else None,
+        ContactStatus(contact) if contact else None,
+        _out(stored.get("out")),
+    )
     earlier = tuple(_profile(each) for each in stored.get("earlier") or ())
     return intent, replace(_profile(stored), earlier=earlier)
+
+
+def _out_json(contact: ContactConsent | None) -> dict[str, str]:
+    if contact is None or contact.opted_in_at is None or contact.changed_at is None:
+        return {}  # such a one dates nothing
+    return {"opted_in_at": contact.opted_in_at.isoformat(), "changed_at": contact.changed_at.isoformat()}
+
+
+def _out(stored: Mapping[str, str] | None) -> ContactConsent | None:
+    if not stored:
+        return None
+    opted_in_at, changed_at = (datetime.fromisoformat(stored[name]) for name in ("opted_in_at", "changed_at"))
+    return ContactConsent(ContactStatus.UNSUBSCRIBED, opted_in_at, changed_at)
 
 
 def _profile(stored: Mapping[str, Any]) -> ProfileIntent:

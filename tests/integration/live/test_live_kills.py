@@ -6,13 +6,14 @@ end as without the kill, nothing is written a second time with other content, an
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import pytest
-from live_ground import Ground, ago, new_email
+from live_ground import Ground, ago, new_email, stamp
 from sqlalchemy import text
 
 from shopchimp.db import changes
@@ -235,6 +236,30 @@ def test_the_opt_out_that_comes_while_nobody_works(shop: Ground, monkeypatch: py
     shop.stage.mark(email, source="mailchimp")
     taken_over(shop)
     assert shop.sides(email) == OUT
+    assert shop.quiet(email)
+
+
+@pytest.mark.parametrize("left_again", [False, True])
+def test_an_opt_in_right_after_the_kill(shop: Ground, monkeypatch: pytest.MonkeyPatch, left_again: bool) -> None:
+    """F12, L3: an opt-out nobody told was carried over, and tags written, which moves the only date that it has.
+
+    The opt-in in Shopify after it stands, though it ties with our own write; but not if they left Mailchimp again since.
+    """
+    email = shop.pair("SUBSCRIBED")
+    shop.contact(email, "unsubscribed", by="admin")
+    time.sleep(3)  # the sandbox dates changes of contacts by its clock alone
+    shop.customer(email, tags_add=["gold"])
+    shop.stage.mark(email, source="mailchimp")
+    killed_after(shop, monkeypatch, "WriteContact")
+    assert shop.sides(email) == OUT
+    assert "gold" in shop.contact_row(email)["tags"]
+    shop.chosen(email, "SUBSCRIBED")
+    if left_again:
+        shop.contact(email, "subscribed", at=stamp(ago(seconds=1)))
+        shop.contact(email, "unsubscribed", by="admin")
+    shop.stage.mark(email)
+    taken_over(shop)
+    assert shop.sides(email) == (OUT if left_again else IN)
     assert shop.quiet(email)
 
 

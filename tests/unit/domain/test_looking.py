@@ -437,6 +437,58 @@ def test_an_earlier_intent_outlives_a_later_one() -> None:
     assert intend.intent.customer is SUB
 
 
+def died_of_a_name(*, out_at: float = 30, known: Known | None = None) -> Person:
+    """Who opted out in Mailchimp, as far as they were remembered by one who carried it over, then wrote a name, and died."""
+    who = person(SUB, IN, known=known or Known(SUB, IN, opted_in_at=at(-1000)))
+    played = look(who, (customer(SUB, 0, name="Anna"), contact(OUT, changed=out_at)))
+    assert [type(each) for each in played.writes()] == [WriteConsent, WriteContact]
+    last = [each for each in played.steps if isinstance(each, Intend)][-1]
+    return replace(who, intent=last.intent, intended=last.profile)
+
+
+def test_an_opt_out_is_dated_by_what_was_seen_before_our_own_write_moved_it() -> None:
+    """F12, L3: out in Mailchimp (30), untold; a name of ours (50) moved `last_changed`, unrecorded; back in Shopify (51).
+
+    Planted: the opt-in ties with our own write, so it falls. A second death of the same kind changes nothing.
+    """
+    back, moved = customer(SUB, 51, name="Anna"), contact(OUT, changed=50, name="Anna")
+    died = died_of_a_name()
+    assert look(died, (back, moved)).statuses() == [IN]
+    again = look(died, (customer(SUB, 20, name="Anna"), contact(OUT, changed=50)))
+    intend = [each for each in again.steps if isinstance(each, Intend)][-1]
+    assert look(replace(died, intent=intend.intent), (back, contact(OUT, changed=60, name="Anna"))).statuses() == [IN]
+
+
+@pytest.mark.parametrize("second", [0, 30, 31.9, 32])
+def test_what_ties_with_the_opt_out_itself_still_falls(second: float) -> None:
+    played = look(died_of_a_name(), (customer(SUB, second, name="Anna"), contact(OUT, changed=50, name="Anna")))
+    assert [each.push.customer_state for each in played.writes()] == [UNSUB]
+
+
+@pytest.mark.parametrize("back", [-500, 30, 31, 40, None])
+def test_another_opt_out_is_not_dated_by_the_first(back: float | None) -> None:
+    """L1: out (30), seen; back in Mailchimp; in in Shopify (51); out again (52), untold. The last one stands."""
+    sides = (customer(SUB, 51, name="Anna"), contact(OUT, back, 52, name="Anna"))
+    played = look(died_of_a_name(), sides)
+    assert [each.push.customer_state for each in played.writes()] == [UNSUB]
+
+
+@pytest.mark.parametrize("opted", [30, None])
+def test_an_opt_out_within_the_second_of_its_opt_in_is_not_dated_by_what_was_seen(opted: float | None) -> None:
+    """L3: they may have come back in that very second, and left again since."""
+    known = Known(SUB, IN, opted_in_at=None if opted is None else at(opted))
+    seen = Intent(UNSUB, out=contact(OUT, opted, 30).consent)
+    played = look(person(SUB, IN, known=known, intent=seen), (customer(SUB, 51), contact(OUT, opted, 52)))
+    assert [each.push.customer_state for each in played.writes()] == [UNSUB]
+
+
+@pytest.mark.parametrize("ours", [IN, PENDING])
+def test_an_opt_out_after_what_we_may_have_brought_back_is_another_one(ours: ContactStatus) -> None:
+    seen = replace(died_of_a_name(), intent=Intent(UNSUB, ours, contact(OUT, changed=30).consent))
+    played = look(seen, (customer(SUB, 51, name="Anna"), contact(OUT, changed=52, name="Anna")))
+    assert [each.push.customer_state for each in played.writes()] == [UNSUB]
+
+
 # --- S60 to S62
 
 

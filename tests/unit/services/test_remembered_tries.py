@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+from shopchimp.domain.evidence import ContactConsent
 from shopchimp.domain.outcomes import Intent
 from shopchimp.domain.records import TRIES_KEPT, ProfileIntent
-from shopchimp.domain.states import ContactStatus
+from shopchimp.domain.states import ContactStatus, CustomerState
 from shopchimp.domain.steps import Intend
 from shopchimp.services.remembering import _intent, intent_json
 
@@ -22,6 +25,14 @@ def test_all_tries_come_back() -> None:
     intent = Intent(contact=ContactStatus.SUBSCRIBED)
     assert stored_and_back(Intend(intent, second)) == (intent, second)
     assert second.tries == (ProfileIntent(to_contact={"FNAME": "Cleo"}), first)
+
+
+def test_what_was_seen_of_an_opt_out_comes_back_with_its_dates() -> None:
+    opted_in, changed = datetime(2026, 5, 4, 12, tzinfo=UTC), datetime(2026, 5, 4, 13, tzinfo=UTC)
+    dated = Intent(CustomerState.UNSUBSCRIBED, out=ContactConsent(ContactStatus.UNSUBSCRIBED, opted_in, changed))
+    assert stored_and_back(Intend(dated)) == (dated, ProfileIntent())
+    undated = replace(dated, out=ContactConsent(ContactStatus.UNSUBSCRIBED, None, changed))
+    assert stored_and_back(Intend(undated)) == (replace(dated, out=None), ProfileIntent())
 
 
 def test_the_same_try_again_is_one_and_nothing_grows_for_ever() -> None:
