@@ -102,7 +102,9 @@ class Visitor:
         self.ready()
 
     def ready(self) -> None:
+        """The page is there, and what the pixel heard in it is stored: a page that is left at once takes it along."""
         self.page.locator("body[data-ready]").wait_for()
+        assert all_are_stored(self, self.published())
 
     def published(self) -> list[Row]:
         """All that the store published in this tab, heard by the pixel or not."""
@@ -141,6 +143,7 @@ class Visitor:
     def adds_to_the_cart(self) -> None:
         self.page.get_by_role("button", name="Add to cart").click()
         self.page.get_by_text("is in your cart").wait_for()
+        self.ready()
 
     def buys(self, email: str) -> None:
         """From the cart to the order."""
@@ -233,9 +236,7 @@ def somebody_else_is_followed(store: Store, context: Any) -> list[Row]:
     other.page.get_by_label("Email of a customer").fill(email)
     other.page.get_by_role("main").get_by_role("button", name="Log in").click()
     other.page.locator("[data-customer]", has_text=email).wait_for()
-    assert all_are_stored(
-        other, other.published()
-    )  # who leaves a page within 0.2 s is gone before the pixel has loaded
+    other.ready()
     other.looks_at_a_product()
     all_arrive(other, email, {"page_viewed", "product_viewed"})
     published = other.published()
