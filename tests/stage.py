@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -117,6 +118,19 @@ def sandbox(*arguments: str) -> Iterator[Sandbox]:
         finally:
             process.terminate()
             process.wait(10)
+
+
+@contextmanager
+def dying_worker(script: str, database_url: str, sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
+    """A script of tests/ as a process that has said it is ready; it dies with the test at the latest."""
+    command = [sys.executable, str(Path(__file__).with_name(script)), database_url, sandbox.shopify, sandbox.mailchimp]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
 
 
 def open_runtime(database_url: str, given: Sandbox, *, lease: float = 20.0) -> Runtime:

@@ -9,43 +9,26 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from shopchimp.jobs import chores
 from shopchimp.services.customer_events import campaigns
-from stage import Sandbox, Stage, stage, wait_for
+from stage import Stage, dying_worker, stage, wait_for
 
 FULL = os.environ.get("SHOPCHIMP_CAMPAIGN_FULL") == "1"
 PEOPLE = 102_000 if FULL else 2_600
 PATIENCE = 3600 if FULL else 240
 SHOPIFY = ["--plan", "unlimited", "--no-write-log"]
-TESTS = Path(__file__).parents[1]
 
 
 def hours_ago(hours: int) -> str:
     return (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@contextmanager
-def worker(database_url: str, sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
-    """One that dies with the test at the latest."""
-    command = [sys.executable, str(TESTS / "activity_worker.py"), database_url, sandbox.shopify, sandbox.mailchimp]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline()
-            yield process
-        finally:
-            process.kill()
 
 
 def number(played: Stage, query: str) -> int:
@@ -95,18 +78,18 @@ def test_s53_killed_twice_everybodys_activity_is_at_their_customer_once(database
         does("click", share=0.1, by="bot", seed=4)
         clicked = does("click", share=0.1, seed=5)
         began = time.monotonic()
-        with worker(database_url, played.sandbox) as process:
+        with dying_worker("activity_worker.py", database_url, played.sandbox) as process:
             kill(process, lambda: number(played, "(select count(*) from activity_facts)") > told["recipients"] // 3)
         assert number(played, "(select count(*) from campaigns where state = 'reading')") == 1, "killed too late"
         time_passes(played)
         written = "(select count(*) from engagements where written <> '{}')"
-        with worker(database_url, played.sandbox) as process:
+        with dying_worker("activity_worker.py", database_url, played.sandbox) as process:
             kill(process, lambda: number(played, written) > told["recipients"] // 4)
         assert number(played, "(select count(*) from changes where lane = 'activity')") > 0, "killed too late"
         time_passes(played)
         left = "(select count(*) from changes where lane = 'activity')"
         reading = "(select count(*) from campaigns where state <> 'read')"
-        with worker(database_url, played.sandbox):
+        with dying_worker("activity_worker.py", database_url, played.sandbox):
             wait_for(lambda: number(played, reading) == 0, seconds=PATIENCE)
             wait_for(lambda: number(played, left) == 0, seconds=PATIENCE)
             took = time.monotonic() - began

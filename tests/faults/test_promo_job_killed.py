@@ -8,40 +8,21 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from promo_house import PromoHouse, promo_house
 from shopchimp.shopify import commerce_discounts as discounts
-from stage import Sandbox, wait_for
+from stage import dying_worker, wait_for
 
 FULL = os.environ.get("SHOPCHIMP_PROMO_FULL") == "1"
 DISCOUNTS, CODES = (200, 500) if FULL else (20, 500)
 KILLS = 2
 PATIENCE = 3600 if FULL else 300  # seconds
 CHUNK = 250
-TESTS = Path(__file__).parents[1]
-
-
-@contextmanager
-def worker(database_url: str, sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
-    """One that dies with the test at the latest."""
-    command = [sys.executable, str(TESTS / "promo_worker.py"), database_url, sandbox.shopify, sandbox.mailchimp]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline()
-            yield process
-        finally:
-            process.kill()
 
 
 def expected(house: PromoHouse) -> dict[str, set[str]]:
@@ -80,7 +61,7 @@ def test_s64_s65_killed_twice_it_ends_complete_and_a_second_run_changes_nothing(
         run = house.request()
         struck = 0
         for kill in range(1, KILLS + 1):
-            with worker(database_url, house.stage.sandbox) as process:
+            with dying_worker("promo_worker.py", database_url, house.stage.sandbox) as process:
                 some = DISCOUNTS * CODES * kill // 6
                 wait_for(lambda some=some: known(house) >= some, seconds=PATIENCE)
                 wait_for(lambda: house.calls()["mailchimp"] - known(house) > DISCOUNTS + 20, seconds=PATIENCE)
@@ -89,7 +70,7 @@ def test_s64_s65_killed_twice_it_ends_complete_and_a_second_run_changes_nothing(
                 struck += house.run(run).state == "running"
             time_passes(house)
         assert struck == KILLS
-        with worker(database_url, house.stage.sandbox):
+        with dying_worker("promo_worker.py", database_url, house.stage.sandbox):
             wait_for(lambda: house.run(run).state != "running", seconds=PATIENCE)
         took = time.monotonic() - began
         time_passes(house)  # the last one died too, perhaps with the run's end told and the chore's not

@@ -32,9 +32,8 @@ from shopchimp.services.live import Worked
 WORKS_FOR = 1.0  # seconds: then it is another lane's turn
 A_SLOT = 4  # calls that are noted and recorded together, for each slot that we hold
 CALL_LIFE = timedelta(seconds=30)  # until a call that nobody told the end of can't be heard any more
-STARTS_WITHIN = (
-    20.0  # seconds after it was noted: who slept through them (a stopped process) makes no call after others
-)
+# Seconds after it was noted: who slept through them (a stopped process) makes no call after others.
+STARTS_WITHIN = 20.0
 
 
 def events(
