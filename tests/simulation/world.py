@@ -62,10 +62,10 @@ SOUND = Bugs()
 
 
 class Change:
-    __slots__ = ("crashes", "customer_id", "due", "event", "opted_out", "settles", "state", "token", "version")
+    __slots__ = ("crashes", "customer_id", "due", "event", "opted_outs", "settles", "state", "token", "version")
 
-    def __init__(self, due: int, customer_id: int | None, opted_out: int | None, event: int) -> None:
-        self.due, self.customer_id, self.opted_out, self.event = due, customer_id, opted_out, event
+    def __init__(self, due: int, customer_id: int | None, opted_outs: tuple[int, ...], event: int) -> None:
+        self.due, self.customer_id, self.opted_outs, self.event = due, customer_id, opted_outs, event
         self.version, self.token, self.settles, self.crashes, self.state = 1, 0, 0, 0, "waiting"
 
 
@@ -150,9 +150,9 @@ class World:
 
     def mark(self, key: str, *, customer_id: int | None = None, opted_out: int | None = None) -> None:
         change = self.changes.get(key)
-        now = self.now
+        now, told = self.now, () if opted_out is None else (opted_out,)
         if change is None:
-            self.changes[key] = Change(now, customer_id, opted_out, now)
+            self.changes[key] = Change(now, customer_id, told, now)
             return
         change.version += 1
         change.state = "waiting"
@@ -160,8 +160,7 @@ class World:
             change.due = now
         if customer_id is not None:
             change.customer_id = customer_id
-        if opted_out is not None and (change.opted_out is None or opted_out > change.opted_out):
-            change.opted_out = opted_out
+        change.opted_outs += told
 
     def claim(self, worker: Worker) -> bool:
         now = self.now
@@ -187,7 +186,7 @@ class World:
         elif change.settles <= now:
             change.settles = 0
         worker.key, worker.deadline, worker.stage = best, now + LEASE, "claimed"
-        worker.claim = (change.version, change.customer_id, change.opted_out, change.event)
+        worker.claim = (change.version, change.customer_id, change.opted_outs, change.event)
         if self.bugs.read_in_claim:
             worker.early = self._sides(best, self._customer(best, worker.claim[1]), self.chimp.by_key.get(best))
         return True
@@ -331,12 +330,11 @@ class World:
 
     def _begin(self, worker: Worker) -> None:
         self.looks += 1
-        _, _, opted_out, event = worker.claim
+        event = worker.claim[3]
         if self.bugs.read_in_claim and (change := self.ours(worker)) is not None:
             worker.claim = (change.version, *worker.claim[1:])
         worker.person = self.people.get(worker.key) or Person(worker.key, NEVER_SEEN)
-        told = None if opted_out is None else moment(opted_out)
-        hint = Hint(moment(event // 1000), told)
+        hint = Hint(moment(event // 1000), _told(worker))
         worker.look = looking.look_at(worker.person, hint, self.options)
         worker.step = next(worker.look)
         worker.stage = "looking"
@@ -416,7 +414,7 @@ class World:
         ours = sides.customer and (sides.customer.consent.state.value, str(sides.customer.consent.updated_at)[14:19])
         at = sides.contact and sides.contact.consent
         theirs = at and (at.status.value, str(at.opted_in_at)[14:19], str(at.changed_at)[14:19])
-        told = _told(worker)
+        told = max(_told(worker), default="")
         person = worker.person
         known = f"{person.known.customer.value}/{person.known.contact.value} {person.intent or ''} {person.fields}"
         self.book.said(self.now, f"worker {worker.token} reads {ours} {theirs} told {str(told)[14:19]} known {known}")
@@ -509,11 +507,18 @@ class World:
         if outcome.moved_to is not None:
             moved = self.people.pop(key, None)
             if moved is not None:
-                there = outcome.moved_to
+                there, out = outcome.moved_to, moved.opted_out_at
+                twin = self.people.get(there)
+                outs = [at for at in (out, twin.opted_out_at if twin else None) if at is not None]
                 self.people[there] = Person(
                     there, moved.known, None, 1, moved.customer_id, moved.reason, moved.fields, None, moved.tags,
-                    moved.sms, moved.dropped, moved.opted_out_at, moved.our_opt_out_at, moved.came_back_at,
+                    moved.sms, moved.dropped, max(outs) if outs else None, moved.our_opt_out_at, moved.came_back_at,
                 )  # fmt: skip
+                if out is not None:
+                    self.people[key] = Person(
+                        key, NEVER_SEEN, None, 1, None, None, None, None, None, None, None, out, moved.our_opt_out_at,
+                        moved.came_back_at,
+                    )  # fmt: skip
         if outcome.again:
             self.hits["again"] += 1
             self.later(worker, 0)
@@ -527,10 +532,13 @@ class World:
         """As `services.recording` does."""
         outcome, person = worker.outcome, worker.person
         sides = outcome.sides
-        if person.id is None and sides.customer is None and sides.contact is None:
+        if person.id is None and sides.customer is None and sides.contact is None and not _told(worker):
             return
         there = self.people.get(worker.key, person)  # facts stay, whoever stored them
-        told = [at for at in (person.opted_out_at, there.opted_out_at, _told(worker)) if at is not None]
+        told = [at for at in (person.opted_out_at, *_told(worker)) if at is not None]
+        ours = outcome.our_opt_out_at or person.our_opt_out_at
+        theirs = [max([at for at in told if not looking.is_same(at, ours)] or told)] if told else []
+        theirs += [] if there.opted_out_at is None else [there.opted_out_at]
         self.people[worker.key] = Person(
             worker.key,
             outcome.known,
@@ -543,8 +551,8 @@ class World:
             outcome.tags if outcome.tags is not None else person.tags,
             outcome.sms or person.sms,
             person.dropped if outcome.reason == "dropped" else None,
-            max(told) if told else None,
-            outcome.our_opt_out_at or person.our_opt_out_at,
+            max(theirs, default=None),
+            ours,
             there.came_back_at,
         )
 
@@ -572,9 +580,8 @@ class World:
         return False
 
 
-def _told(worker: Worker) -> Any:
-    opted_out = worker.claim[2]
-    return None if opted_out is None else moment(opted_out)
+def _told(worker: Worker) -> tuple[Any, ...]:
+    return tuple(moment(at) for at in worker.claim[2])
 
 
 def _copy(shopper: Shopper | None) -> Shopper | None:

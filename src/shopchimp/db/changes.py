@@ -80,7 +80,7 @@ class Claimed:
     attempts: int
     stolen: bool
     customer_id: int | None
-    opted_out_at: datetime | None
+    opted_outs: Sequence[datetime] | None
     allowed: bool
     event_at: datetime | None
     source: str
@@ -120,8 +120,9 @@ def mark(tx: Connection, shop_id: int, marks: Sequence[Mark]) -> None:
     # in the order of the keys, as all who hold several rows at once: so nobody waits for each other in a circle
     query = text(
         f"""
-        insert into changes as c (shop_id, kind, key, lane, source, customer_id, opted_out_at, event_at, allowed)
-        select :shop, m.* from unnest(
+        insert into changes as c (shop_id, kind, key, lane, source, customer_id, opted_outs, event_at, allowed)
+        select :shop, m.kind, m.key, m.lane, m.source, m.customer_id, array_remove(array[m.opted_out_at], null),
+            m.event_at, m.allowed from unnest(
             cast(:kinds as text[]), cast(:keys as text[]), cast(:lanes as text[]), cast(:sources as text[]),
             cast(:customers as bigint[]), cast(:opted_out as timestamptz[]), cast(:events as timestamptz[]),
             cast(:allowed as boolean[])
@@ -131,7 +132,7 @@ def mark(tx: Connection, shop_id: int, marks: Sequence[Mark]) -> None:
                 when 'events' in (c.lane, excluded.lane) then 'events' else excluded.lane end,
             source = excluded.source,
             customer_id = coalesce(excluded.customer_id, c.customer_id),
-            opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at),
+            opted_outs = c.opted_outs || excluded.opted_outs,
             event_at = case when c.state = 'waiting' then least(c.event_at, excluded.event_at)
                 else excluded.event_at end,
             allowed = c.allowed or excluded.allowed

@@ -32,7 +32,7 @@ _OPTIONS = (
 _MARK = f"""
     on conflict (shop_id, kind, key) do update set {MARKED}, lane = 'contacts', source = excluded.source,
         customer_id = coalesce(excluded.customer_id, c.customer_id),
-        opted_out_at = greatest(c.opted_out_at, excluded.opted_out_at),
+        opted_outs = c.opted_outs || excluded.opted_outs,
         event_at = case when c.state = 'waiting' then least(c.event_at, excluded.event_at) else excluded.event_at end
 """
 # The lane's row is locked only when it was idle: else the deliveries of a shop would wait for each other.
@@ -60,9 +60,9 @@ ANSWER = "select (select id from shop), exists(select from fresh)"
 
 # Of customers who are merged, an opt-out of the one that goes is an opt-out of the one that stays (M8, ADR 012).
 _MERGED_OUT = """
-    case when %(topic)s::text = 'customers/merge' then (select max(p.customer_at) from people p
+    case when %(topic)s::text = 'customers/merge' then (select array_agg(p.customer_at) from people p
         where p.shop_id = (select id from shop) and p.customer_id = any(%(customers)s::bigint[])
-            and p.customer_state = 'UNSUBSCRIBED') end
+            and p.customer_state = 'UNSUBSCRIBED' and p.customer_at is not null) end
 """
 
 # Scalar subqueries rather than joins: nearly every one of these is one look into one index.
@@ -82,7 +82,7 @@ PEOPLE_OF_SHOPIFY = f"""
             and exists (select from connections where shop_id = (select id from shop))
         group by key
     ), change as (
-        insert into changes as c (shop_id, kind, key, lane, source, customer_id, event_at, opted_out_at)
+        insert into changes as c (shop_id, kind, key, lane, source, customer_id, event_at, opted_outs)
         select (select id from shop), 'person', key, 'contacts', 'shopify', id, %(fired)s::timestamptz, {_MERGED_OUT}
         from marked order by key collate "C"
         {_MARK}
@@ -154,8 +154,9 @@ _PEOPLE_OF_MAILCHIMP = f"""
         having not bool_or(exists (select from tombstones t
             where t.shop_id = (select id from shop) and t.digest = n.mark and t.until > now()))
     ), change as (
-        insert into changes as c (shop_id, kind, key, lane, source, opted_out_at, event_at)
-        select (select id from shop), 'person', key, 'contacts', 'mailchimp', %(opted_out)s::timestamptz,
+        insert into changes as c (shop_id, kind, key, lane, source, opted_outs, event_at)
+        select (select id from shop), 'person', key, 'contacts', 'mailchimp',
+            case when %(opted_out)s::timestamptz is not null then array[%(opted_out)s::timestamptz] end,
             %(fired)s::timestamptz
         from marked order by key collate "C"
         {_MARK}

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from shopchimp.db.session import dumps
+from shopchimp.domain import identity
 
 Row = Mapping[str, Any]
 
@@ -121,17 +122,24 @@ def store(tx: Connection, shop_id: int, rows: Sequence[Row]) -> dict[str, int]:
 
 
 def move(tx: Connection, shop_id: int, old: str, new: str) -> None:
-    """A person's row gets the new address; what was kept under it meanwhile becomes part of this person."""
+    """A person's row gets the new address; what was kept under it meanwhile becomes part of this person.
+
+    A told opt-out goes along and stays: consent belongs to the address (M6), and somebody else may get that one.
+    """
     values = {"shop": shop_id, "old": old, "new": new}
-    there = tx.execute(
-        text("select id from people where shop_id = :shop and key = :old for update"), values
-    ).scalar_one_or_none()
+    query = text(
+        """
+        select id, opted_out_at, our_opt_out_at, came_back_at from people where shop_id = :shop and key = :old
+        for update
+        """
+    )
+    there = tx.execute(query, values).one_or_none()
     if there is None:
         return
     found = text("delete from people where shop_id = :shop and key = :new returning id, opted_out_at")
     twin = tx.execute(found, values).one_or_none()
     if twin is not None:
-        moved = {"id": there, "twin": twin.id}
+        moved = {"id": there.id, "twin": twin.id}
         tx.execute(text("update activities set person_id = :id where person_id = :twin"), moved)
     query = text(
         """
@@ -140,7 +148,17 @@ def move(tx: Connection, shop_id: int, old: str, new: str) -> None:
         where shop_id = :shop and key = :old
         """
     )
-    tx.execute(query, {**values, "out": twin.opted_out_at if twin is not None else None})  # of this address (M6)
+    tx.execute(query, {**values, "out": twin.opted_out_at if twin is not None else None})
+    if there.opted_out_at is not None:
+        query = text(
+            """
+            insert into people (shop_id, key, email, name, customer_state, contact_status, rule, result,
+                opted_out_at, our_opt_out_at, came_back_at)
+            values (:shop, :old, :old, '', 'absent', 'absent', :rule, 'skipped', :opted_out_at, :our_opt_out_at,
+                :came_back_at)
+            """
+        )
+        tx.execute(query, {**values, **there._mapping, "rule": identity.RULE})
 
 
 def forget_audience(tx: Connection, shop_id: int) -> None:

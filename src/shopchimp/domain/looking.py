@@ -29,7 +29,7 @@ from shopchimp.domain.consent import (
     Reason,
     reconcile,
 )
-from shopchimp.domain.outcomes import Intent
+from shopchimp.domain.outcomes import Intent, Known
 from shopchimp.domain.profile import Profile, profile_of
 from shopchimp.domain.records import Contact, Customer, Person, Sides
 from shopchimp.domain.sms import ContactSms, PushSms, decide_sms, remember
@@ -80,7 +80,7 @@ def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> 
     """Ask `reconcile`, the only door to a consent write, and carry out its answer."""
     customer, contact = _consents(person, sides, hint)
     verdict = reconcile(
-        person.known,
+        _known_since_ours(person),
         _surely_ours(person.intent),
         customer,
         contact,
@@ -98,7 +98,7 @@ def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> 
         customer_id=sides.customer.id if sides.customer else None,
     )
     if isinstance(verdict, InSync):
-        if _both_moved(person, sides) and (yield from _is_torn(sides)):
+        if _contact_moved(person.known, _contact_consent(sides)) and (yield from _is_torn(sides)):
             return replace(outcome, known=person.known, again=True)
         return outcome
     if isinstance(verdict, Hold):
@@ -115,15 +115,22 @@ def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> 
     return (yield from _write_customer(person, outcome, verdict, customer, contact))
 
 
-def _both_moved(person: Person, sides: Sides) -> bool:
-    return person.known.customer is not _customer_consent(sides).state and person.known.contact is not _status(sides)
+def _known_since_ours(person: Person) -> Known:
+    """A contact that had never opted in when we unsubscribed it: whatever opt-in it shows was made after that."""
+    known, ours = person.known, person.our_opt_out_at
+    return known if ours is None or known.opted_in_at is not None else replace(known, opted_in_at=ours)
+
+
+def _contact_moved(known: Known, contact: ContactConsent) -> bool:
+    since = known.opted_in_at is not None and contact.opted_in_at != known.opted_in_at
+    return known.contact is not contact.status or since
 
 
 def _is_torn(sides: Sides) -> Generator[Step, Any, bool]:
     """Whether what was read of both sides never stood there at once.
 
-    The two are read one after the other. Where both say the same by chance, and a choice between the two readings is
-    overlooked, it would be taken for one made after the other side's, and undo it.
+    Shopify is read first. Where both say the same by chance, and a choice there between the two readings is overlooked,
+    it would be taken for one made after the contact's, and undo it.
     """
     return _moved((yield Look(contact=True)), _contact_consent(sides)) or _moved(
         (yield Look(contact=False)), _customer_consent(sides)
@@ -359,9 +366,10 @@ def _follow(person: Person, sides: Sides, elsewhere: identity.Elsewhere) -> Look
     known = person.known.then(CustomerState.ABSENT, _status(sides), opted_in_at=_contact_consent(sides).opted_in_at)
     if sides.contact is None and sides.gone_contact:  # not deleted: we took it along, and died of it or came second
         known = replace(known, deleted=person.known.deleted)
-    if sides.customer is not None and person.known.customer is CustomerState.ABSENT:
-        # the customer comes here once the address before has let go: what moved meanwhile is judged then, not forgotten
-        known = person.known
+    if sides.customer is not None and (sides.contact is not None or person.known.customer is CustomerState.ABSENT):
+        # somebody has this address, or comes here once the address before has let go: what the contact did meanwhile
+        # is judged then, not forgotten
+        known = replace(person.known, customer=CustomerState.ABSENT)
     outcome = Outcome(known, replace(sides, customer=None), identity.RULE, follow=elsewhere.follow)
     if elsewhere.contact_moves and sides.contact is not None and elsewhere.email is not None:
         answer = yield MoveContact(sides.contact, elsewhere.email)
@@ -379,7 +387,8 @@ def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent
     An opt-out that came after every opt-in on record stands, whatever hides it by now: the contact may have been
     archived or deleted since (F9), sign up anew without having confirmed it, or be subscribed again by a write of ours
     that crossed it (reliability.md 3.6). A complaint hides behind `cleaned` and is an opt-out, too (L8). Where Shopify
-    says itself that the person opted out, nothing is hidden.
+    says itself that the person opted out, nothing is hidden, but the date may be: that of an earlier customer's word,
+    before the contact with this address was another one (M6).
 
     Mailchimp tells our own `unsubscribed` like anybody's, at the time of the write. Taken for the person's word, it
     would undo an opt-in that they made in Shopify a moment before we wrote. And whoever wrote it may have died before
@@ -388,15 +397,15 @@ def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent
     customer, contact = _customer_consent(sides), _dated(person, _contact_consent(sides))
     told = [
         at
-        for at in (hint.opted_out_at, person.opted_out_at)
-        if at is not None and not _same(at, person.our_opt_out_at) and not _answered(at, person.came_back_at)
+        for at in (*hint.opted_outs, person.opted_out_at)
+        if at is not None and not is_same(at, person.our_opt_out_at) and not _answered(at, person.came_back_at)
     ]
     if not told:
         return customer, contact
     opted_out_at = max(told)
     if contact.status is ContactStatus.UNSUBSCRIBED:
         return customer, replace(contact, opted_out_at=opted_out_at)
-    if customer.state is CustomerState.UNSUBSCRIBED:
+    if customer.state is CustomerState.UNSUBSCRIBED and contact.status is not ContactStatus.SUBSCRIBED:
         return customer, contact
     if contact.status is ContactStatus.SUBSCRIBED and contact.opted_in_at is None:
         return customer, contact
@@ -404,9 +413,11 @@ def _consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent
     # A tie counts for the opt-out, unless Mailchimp says of its own that the person came back.
     came_back = contact.status is ContactStatus.SUBSCRIBED and contact.opted_in_at != customer.updated_at
     least = CLOCK_SKEW if came_back else -CLOCK_SKEW
-    if all(opted_out_at - at >= least for at in opt_ins):
-        return customer, replace(contact, status=ContactStatus.UNSUBSCRIBED, opted_out_at=opted_out_at)
-    return customer, contact
+    if not all(opted_out_at - at >= least for at in opt_ins):
+        return customer, contact
+    if customer.state is CustomerState.UNSUBSCRIBED:
+        return replace(customer, updated_at=max(customer.updated_at or opted_out_at, opted_out_at)), contact
+    return customer, replace(contact, status=ContactStatus.UNSUBSCRIBED, opted_out_at=opted_out_at)
 
 
 def _meant(person: Person, read: Sides, outcome: Outcome | None = None, *, now: Intent = _NOTHING) -> Intent:
@@ -458,7 +469,8 @@ def _answered(opted_out: datetime, came_back: datetime | None) -> bool:
     return came_back is not None and opted_out.replace(microsecond=0) < came_back
 
 
-def _same(at: datetime, ours: datetime | None) -> bool:
+def is_same(at: datetime, ours: datetime | None) -> bool:
+    """Whether an opt-out that Mailchimp told is our own unsubscribe: it tells that like anybody's."""
     return ours is not None and abs(at - ours) < CLOCK_SKEW  # one clock, but two of its seconds
 
 

@@ -153,13 +153,13 @@ _NO_SMS = Gate(first_sync_done=True, approved=False, start_date=None)
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Why we look: when the change was noticed, and the time of an opt-out that a delivery told (a fact).
+    """Why we look: when the change was noticed, and the times of opt-outs that deliveries told (facts).
 
     `allowed`: the merchant let this person's opt-in go past the circuit breaker.
     """
 
     noticed_at: datetime
-    opted_out_at: datetime | None = None
+    opted_outs: tuple[datetime, ...] = ()
     allowed: bool = False
 
 

@@ -102,7 +102,7 @@ def _open(
     walks = [
         Walk(
             remembering.person(each.key, remembered.get(each.key)),
-            Hint(each.event_at or now, each.opted_out_at, each.allowed),
+            Hint(each.event_at or now, tuple(each.opted_outs or ()), each.allowed),
             each.customer_id,
         )
         for each in claimed

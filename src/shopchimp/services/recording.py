@@ -16,6 +16,7 @@ from shopchimp.db.session import dumps
 from shopchimp.domain.addresses import subscriber_hash
 from shopchimp.domain.consent import NO_CONTACT, NO_CUSTOMER
 from shopchimp.domain.identity import choices
+from shopchimp.domain.looking import is_same
 from shopchimp.domain.outcomes import Reason
 from shopchimp.domain.records import Person
 from shopchimp.domain.steps import Hint, Outcome
@@ -86,14 +87,16 @@ def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict
     """The person's row; None where there is nobody to remember."""
     known, sides = outcome.known, outcome.sides
     customer, contact = sides.customer, sides.contact
-    if person.id is None and customer is None and contact is None:
+    if person.id is None and customer is None and contact is None and not hint.opted_outs:
         return None
     unread = outcome.known == person.known and (outcome.held or outcome.failed is not None)
     failed = outcome.failed is not None
     reason = (
         outcome.failed.code if outcome.failed else context.causes.get(person.key) if outcome.held else outcome.reason
     )
-    told = [at for at in (hint.opted_out_at, person.opted_out_at) if at is not None]
+    our_opt_out_at = outcome.our_opt_out_at or person.our_opt_out_at
+    told = [at for at in (*hint.opted_outs, person.opted_out_at) if at is not None]
+    theirs = [at for at in told if not is_same(at, our_opt_out_at)]
     names = (customer.fields.get("first_name"), customer.fields.get("last_name")) if customer else ()
     return {
         "key": person.key,
@@ -112,8 +115,8 @@ def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict
         "seen_at": context.began,
         "deleted": known.deleted,
         "refused_at": known.refused,
-        "opted_out_at": max(told) if told else None,
-        "our_opt_out_at": outcome.our_opt_out_at or person.our_opt_out_at,
+        "opted_out_at": max(theirs or told, default=None),
+        "our_opt_out_at": our_opt_out_at,
         "dropped": list(person.dropped) if person.dropped and outcome.reason == Reason.DROPPED else None,
         "fields": outcome.fields if outcome.fields is not None else person.fields,
         "tags": list(carried)

@@ -24,7 +24,7 @@ def test_marking_again_raises_the_version_and_keeps_the_facts(house: LaneHouse) 
     row = house.change(shop, "a@x.test")
     assert row is not None
     assert (row["version"], row["lane"], row["customer_id"], row["source"]) == (2, "contacts", 7, "shopify")
-    assert (row["opted_out_at"], row["event_at"]) == (NOON, NOON)
+    assert (row["opted_outs"], row["event_at"]) == ([NOON], NOON)
     assert {lane["lane"] for lane in house.rows("select lane from lanes where ready_at is not null")} == {
         "contacts",
         "backfill",
@@ -42,7 +42,7 @@ def test_one_call_that_names_a_person_twice_merges_what_it_says(house: LaneHouse
     row = house.change(shop, "a")
     assert row is not None
     assert (row["version"], row["customer_id"], row["lane"], row["allowed"]) == (1, 1, "contacts", True)
-    assert (row["opted_out_at"], row["event_at"]) == (NOON, NOON)
+    assert (row["opted_outs"], row["event_at"]) == ([NOON], NOON)
 
 
 def test_what_moved_while_it_was_worked_on_is_not_deleted(house: LaneHouse) -> None:

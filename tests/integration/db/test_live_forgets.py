@@ -82,6 +82,34 @@ def test_an_address_keeps_its_opt_out_when_somebody_moves_in(house: LaneHouse) -
     assert [tuple(each) for each in found] == [("new@x.test", NOON)]
 
 
+def test_an_address_keeps_its_opt_out_when_its_contact_moves_out(house: LaneHouse) -> None:
+    """M6, L1: whoever gets the address next isn't mailed there by an opt-in of before; and was it ours, that is known.
+
+    Planted: the row just moves, so the next customer with that address is subscribed by an older choice.
+    """
+    shop = house.shop()
+    house.do(
+        """
+        insert into people (shop_id, key, email, name, customer_state, contact_status, rule, result, opted_out_at,
+            our_opt_out_at, contact_id, customer_id)
+        values (:shop, 'old@x.test', 'old@x.test', 'Ann', 'UNSUBSCRIBED', 'unsubscribed', '', 'synced', :at, :at, 'm', 1)
+        """,
+        shop=shop,
+        at=NOON,
+    )
+    for new in ("new@x.test", "old@x.test", "new@x.test"):
+        with house.database.transaction() as tx:
+            looks.move(tx, shop, "new@x.test" if new == "old@x.test" else "old@x.test", new)
+    found = house.rows(
+        "select key, customer_id, contact_id, customer_state, opted_out_at, our_opt_out_at from people order by key"
+    )
+    fact = {"opted_out_at": NOON, "our_opt_out_at": NOON}
+    assert found == [
+        {"key": "new@x.test", "customer_id": 1, "contact_id": "m", "customer_state": "UNSUBSCRIBED", **fact},
+        {"key": "old@x.test", "customer_id": None, "contact_id": None, "customer_state": "absent", **fact},
+    ]
+
+
 def test_another_audience_has_no_texts_yet(house: LaneHouse) -> None:
     """S32, L1: nobody counts as synced by what the audience of before said; a STOP stays known."""
     shop = house.shop()

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from live_ground import Ground, ago, new_email, stamp
+from sqlalchemy import text
 
 from shopchimp.mailchimp import webhooks
 
@@ -221,6 +222,22 @@ def test_an_opt_in_soon_after_an_unsubscribe_of_ours_that_nobody_recorded(shop: 
     assert shop.customer_row(email)["marketingUpdatedAt"] == stamp(back)
     shop.look(email, source="mailchimp", opted_out_at=back)  # within one of their seconds the opt-out counts
     assert shop.sides(email) == ("UNSUBSCRIBED", "unsubscribed")
+
+
+def test_an_opt_out_before_our_own_is_what_stays_known(shop: Ground) -> None:
+    """L1: both are told before anybody looks; ours is the later one, and answers to nobody's opt-in.
+
+    Planted: the latest is remembered, which a later look takes for our own, and forgets the person's.
+    """
+    email, theirs, ours = shop.pair("SUBSCRIBED"), ago(minutes=10), ago(minutes=9)
+    shop.chosen(email, "UNSUBSCRIBED", ago(minutes=11))
+    shop.contact(email, "unsubscribed", by="api", at=stamp(ours))
+    with shop.stage.database.transaction() as tx:
+        tx.execute(text("update people set our_opt_out_at = :at where key = :key"), {"at": ours, "key": email})
+    shop.stage.mark(email, source="mailchimp", opted_out_at=theirs)
+    shop.look(email, source="mailchimp", opted_out_at=ours)
+    assert shop.person(email)["opted_out_at"] == theirs
+    assert shop.quiet(email)
 
 
 def test_an_echo_writes_nothing(shop: Ground) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from live_ground import Ground, ago, new_email
+import pytest
+from live_ground import Ground, ago, new_email, stamp
 
 
 def number_of(shop: Ground, email: str) -> int:
@@ -87,6 +88,29 @@ def test_an_address_given_to_another_customer(shop: Ground) -> None:
     assert (state == "SUBSCRIBED") == (status == "subscribed")
     state, status = shop.sides(first)
     assert (state == "SUBSCRIBED") == (status == "subscribed")
+    assert shop.quiet(first, second, new)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_address_somebody_opted_out_of_is_given_to_another_customer(shop: Ground, late: bool) -> None:
+    """M6, L1: Ana opts out, changes her address; Bo, who opted in before, gets hers. Nobody is mailed there.
+
+    `late`: the opt-out is told when contact and customer have left. Planted: the fact leaves with them, or is thrown
+    away as nobody's; either way Bo's contact is moved in, subscribed.
+    """
+    first, second, new, out = shop.pair("SUBSCRIBED"), shop.pair("SUBSCRIBED"), new_email("left"), ago(minutes=5)
+    ana, bo = number_of(shop, first), number_of(shop, second)
+    shop.contact(first, "unsubscribed", by="api", at=stamp(out))
+    shop.stage.sandbox.edit("shopify", first, set={"email": new})
+    if late:
+        shop.look(first, customer_id=ana)
+    shop.look(first, source="mailchimp", opted_out_at=out)
+    assert shop.status(first) is None
+    shop.stage.sandbox.edit("shopify", second, set={"email": first})
+    shop.look(second, customer_id=bo)
+    assert shop.person(first)["customer_id"] == bo
+    assert shop.status(first) == "unsubscribed"
+    assert "SUBSCRIBED" not in (shop.state(first), shop.state(new))
     assert shop.quiet(first, second, new)
 
 

@@ -206,8 +206,16 @@ def test_both_moved_to_the_same_is_seen_twice(side: str) -> None:
     assert played.outcome.known.customer is (UNSUB if torn is None else SUB)
 
 
-def test_one_side_alone_is_not_seen_twice() -> None:
-    """Nor costs it a call where both are as they were."""
+def test_a_contact_that_moved_to_what_shopify_says_is_seen_twice() -> None:
+    """L3: an opt-in in Shopify between the two readings, and after it in and out again in Mailchimp."""
+    sides, since = (customer(UNSUB), contact(OUT, 0, 50)), CustomerConsent(SUB, at(40))
+    played = look(person(UNSUB, OUT), sides, again=lambda of: sides[1].consent if of else since)
+    assert (played.outcome.again, played.outcome.known) == (True, person(UNSUB, OUT).known)
+
+
+def test_a_contact_as_it_was_is_not_seen_twice() -> None:
+    """Shopify was read before: whatever moved there came after it."""
+    assert look(person(SUB, OUT), (customer(UNSUB, 10), contact(OUT, -1000, 18))).kinds() == [Read]
     assert look(person(UNSUB, OUT), (customer(UNSUB, 10), contact(OUT, -1000, 18))).kinds() == [Read]
 
 
@@ -313,7 +321,7 @@ def test_a_bounce_goes_to_shopify_unless_switched_off() -> None:
 
 def test_a_complaint_goes_to_shopify_even_so() -> None:
     """L8: `abuse` is an opt-out, whatever D2 says of bounces."""
-    told = Hint(at(100), opted_out_at=at(50))
+    told = Hint(at(100), (at(50),))
     options = replace(_PLAIN, cleaned_to_customer=False)
     played = look(person(SUB, IN), (customer(SUB, -500), contact(CLEANED, -1000, 50)), hint=told, options=options)
     assert [each.push.customer_state for each in played.writes()] == [UNSUB]
@@ -337,8 +345,8 @@ def test_a_double_opt_in_audience_asks_first() -> None:
 # --- an opt-out that a delivery told
 
 
-def told(second: float) -> Hint:
-    return Hint(at(100), opted_out_at=at(second))
+def told(*seconds: float) -> Hint:
+    return Hint(at(100), tuple(at(each) for each in seconds))
 
 
 @pytest.mark.parametrize("status", [ARCHIVED, PENDING, UNASKED])
@@ -369,6 +377,14 @@ def test_an_opt_in_after_the_told_opt_out_stands() -> None:
     assert look(person(SUB, IN), (customer(SUB, 60), contact(IN, 60, 60)), hint=told(50)).writes() == []
 
 
+def test_an_opt_out_of_the_address_is_not_answered_by_an_older_word_of_who_moved_in() -> None:
+    """M6, L1: out there (50); who came with a contact opted in (20) and their record in Shopify out (0) before that."""
+    here = person(UNSUB, OUT, opted_out_at=at(50))
+    assert look(here, (customer(UNSUB, 0), contact(IN, 20, 60))).statuses() == [OUT]
+    again = look(here, (customer(UNSUB, 0), contact(IN, 70, 70))).writes()  # later is later
+    assert [each.push.customer_state for each in again] == [SUB]
+
+
 def test_an_opt_out_of_which_nobody_told_is_not_answered_by_a_confirmation_mail() -> None:
     """L3, L4: out (told), in again within that second, opted in in Shopify, out again, untold: the last one stands."""
     sides = (customer(SUB, 53), contact(OUT, 50, 54))
@@ -382,6 +398,24 @@ def test_our_own_opt_out_is_no_word_of_the_person() -> None:
     assert look(person(UNSUB, OUT, our_opt_out_at=at(50)), sides, hint=told(50)).statuses() == [IN]
     theirs = look(person(UNSUB, OUT), sides, hint=told(50)).writes()
     assert [each.push.customer_state for each in theirs] == [UNSUB]
+
+
+def test_an_opt_out_told_before_our_own_stands() -> None:
+    """L1: out (45), signed up anew unconfirmed, unsubscribed by us for an older word of Shopify's (50); both are told.
+
+    Planted: only the latest is kept, and that one is ours.
+    """
+    who = person(UNSUB, OUT, our_opt_out_at=at(50))
+    sides = (customer(SUB, 44), contact(OUT, -1000, 50))
+    assert [each.push.customer_state for each in look(who, sides, hint=told(45, 50)).writes()] == [UNSUB]
+    assert look(who, sides, hint=told(50)).statuses() == [IN]
+
+
+def test_an_opt_in_and_out_after_we_made_the_contact_is_news() -> None:
+    """L1, L3: made unsubscribed (0), in (10) and, untold, out again by 60; in Shopify an opt-in in between (20)."""
+    sides = (customer(SUB, 20), contact(OUT, 10, 60))
+    played = look(person(UNSUB, OUT, known=Known(UNSUB, OUT), our_opt_out_at=at(0)), sides)
+    assert [each.push.customer_state for each in played.writes()] == [UNSUB]
 
 
 def test_our_opt_out_that_nobody_recorded_does_not_undo_an_opt_in_made_after_it() -> None:
@@ -556,6 +590,19 @@ def test_a_contact_that_we_took_along_was_not_deleted() -> None:
     gone = customer(NOT, None, key="new@example.com", email="new@example.com")
     played = look(person(SUB, IN), Sides(KEY, None, None, gone, gone_contact=True))
     assert not played.outcome.known.deleted
+
+
+def test_what_the_contact_did_meanwhile_is_judged_by_who_has_the_address_now() -> None:
+    """M6, L1: two customers in a row; the second opted in here (0) before the contact opted out (50), its webhook lost.
+
+    Planted: the look that only finds the first gone remembers the opt-out as known, so the opt-in counts as the news.
+    """
+    gone = customer(SUB, -500, key="new@example.com", email="new@example.com")
+    second, out = replace(customer(SUB, 0), id=2), contact(OUT, -1000, 50)
+    first = look(person(SUB, IN), Sides(KEY, second, out, gone, gone_contact=True))
+    known = replace(person(SUB, IN), known=first.outcome.known, customer_id=None)
+    assert (known.known.customer, known.known.contact) == (CustomerState.ABSENT, IN)
+    assert [each.push.customer_state for each in look(known, (second, out)).writes()] == [UNSUB]
 
 
 def test_the_owner_is_looked_at_first() -> None:

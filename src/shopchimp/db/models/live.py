@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Text, func, text
+from sqlalchemy import ARRAY, DateTime, ForeignKey, Index, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shopchimp.db.models.base import Base, JsonObject
@@ -54,7 +54,8 @@ class Change(Base):
     state: Mapped[str] = mapped_column(server_default="waiting")
     source: Mapped[str]  # who spoke last: shopify, mailchimp, poll, audit, merchant, identity
     customer_id: Mapped[int | None]  # the customer that a delivery named
-    opted_out_at: Mapped[datetime | None]  # a Mailchimp opt-out's own time: a fact, whatever came after it
+    # the times of opt-outs as told: facts, whatever came after them
+    opted_outs: Mapped[list[datetime] | None] = mapped_column(ARRAY(DateTime(timezone=True)))
     allowed: Mapped[bool] = mapped_column(server_default=text("false"))  # the merchant let it go past the breaker
     event_at: Mapped[datetime | None]  # the earliest event that isn't synced yet, for time to sync
     marked_at: Mapped[datetime] = mapped_column(server_default=func.now())
