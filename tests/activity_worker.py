@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from shopchimp.db import changes
+from shopchimp.db import marking
 from shopchimp.jobs import chores, lanes
 from shopchimp.services.customer_events import campaigns, engagement
 from stage import Sandbox, open_runtime
@@ -26,7 +26,7 @@ def main(database_url: str, shopify: str, mailchimp: str) -> None:
     threading.Thread(target=read, daemon=True).start()
     print("ready", flush=True)
     while True:
-        if not lanes.drain(runtime, stop=stop, works={changes.ACTIVITY: engagement.work}):
+        if not lanes.drain(runtime, stop=stop, works={marking.ACTIVITY: engagement.work}):
             stop.wait(0.05)
 
 

@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from shopchimp.db import changes
-from shopchimp.db.changes import Claimed, Mark
+from shopchimp.db import changes, marking
+from shopchimp.db.changes import Claimed
+from shopchimp.db.marking import Mark
 from shopchimp.db.session import Database
 
 Row = dict[str, Any]
@@ -40,9 +41,9 @@ class LaneHouse:
         )  # fmt: skip
         return int(shop_id)
 
-    def mark(self, shop_id: int, *keys: str, lane: str = changes.LIVE, **more: Any) -> None:
+    def mark(self, shop_id: int, *keys: str, lane: str = marking.LIVE, **more: Any) -> None:
         with self.database.transaction() as tx:
-            changes.mark(tx, shop_id, [Mark(key, "shopify", lane=lane, **more) for key in keys])
+            marking.mark(tx, shop_id, [Mark(key, "shopify", lane=lane, **more) for key in keys])
 
     def claim(
         self,
@@ -51,7 +52,7 @@ class LaneHouse:
         *,
         lease: float = 20.0,
         limit: int = 100,
-        lane: str = changes.LIVE,
+        lane: str = marking.LIVE,
     ) -> list[Claimed]:
         with self.database.transaction() as tx:
             return changes.claim(tx, shop_id, lane, token=token or uuid4(), lease=lease, limit=limit)

@@ -19,7 +19,7 @@ from uuid import UUID
 import httpx
 from sqlalchemy import text
 
-from shopchimp.db import changes
+from shopchimp.db import marking
 from shopchimp.db import sync_runs as runs
 from shopchimp.db.crypto import parse_keys
 from shopchimp.db.session import Database
@@ -234,13 +234,13 @@ class Stage:
     def mark(self, *keys: str, **about: Any) -> None:
         """A delivery about these people arrived."""
         with self.database.transaction() as tx:
-            changes.mark(tx, self.shop_id, [changes.Mark(key, **{"source": "shopify", **about}) for key in keys])
+            marking.mark(tx, self.shop_id, [marking.Mark(key, **{"source": "shopify", **about}) for key in keys])
 
     def live(self, *, rounds: int = 30) -> None:
         """Work on the people who wait until nobody does; what is to wait for a while waits no longer."""
         for _ in range(rounds):
-            lanes.drain(self.runtime, stop=self.stop, works={changes.LIVE: work})
-            lanes.drain(self.runtime, stop=self.stop, works={changes.BACKFILL: work})
+            lanes.drain(self.runtime, stop=self.stop, works={marking.LIVE: work})
+            lanes.drain(self.runtime, stop=self.stop, works={marking.BACKFILL: work})
             with self.database.transaction() as tx:
                 tx.execute(text("update changes set due_at = now() where state = 'waiting' and token is null"))
                 tx.execute(text("update lanes set open_until = null"))

@@ -17,7 +17,7 @@ import structlog
 from celery import Celery, signals
 
 from shopchimp import config, logs
-from shopchimp.db import changes, lanes
+from shopchimp.db import lanes, marking
 from shopchimp.jobs import lanes as live_lanes
 from shopchimp.jobs.app import celery_app
 from shopchimp.jobs.backfill import Backfill
@@ -54,11 +54,11 @@ CHORES: dict[str, Doing] = {
     pixel.CHORE: pixel.chore,
 }
 LIVE: live_lanes.Works = {
-    changes.LIVE: live.work,
-    changes.EVENTS: sending.events,
-    changes.VIEWS: sending.views,
-    changes.COMMERCE: commerce_live.work,
-    changes.ACTIVITY: engagement.work,
+    marking.LIVE: live.work,
+    marking.EVENTS: sending.events,
+    marking.VIEWS: sending.views,
+    marking.COMMERCE: commerce_live.work,
+    marking.ACTIVITY: engagement.work,
 }
 COLLECT = (100_000, 20, 20)  # orders are many small dicts: looking for cycles took 15 % of a first sync's time
 ENDS_IN = 20.0  # seconds that work in hand gets when the process is asked to end

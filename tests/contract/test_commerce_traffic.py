@@ -16,7 +16,7 @@ import pytest
 from graphql import GraphQLSchema
 from test_recorded_traffic import graphql_problems, rest_problems, template
 
-from shopchimp.db import changes
+from shopchimp.db import marking
 from shopchimp.jobs import chores, lanes
 from shopchimp.services import live as people
 from shopchimp.services.commerce import live, polls
@@ -35,7 +35,7 @@ def edit(played: Stage, kind: str, do: str, **change: Any) -> Row:
 def heard(played: Stage, *keys: str) -> None:
     """Work on what deliveries about these would have marked."""
     played.mark(*keys)
-    works = {changes.LIVE: people.work, changes.COMMERCE: live.work}
+    works = {marking.LIVE: people.work, marking.COMMERCE: live.work}
     for _ in range(20):
         lanes.drain(played.runtime, stop=played.stop, works=works)
         if not played.rows("select 1 from changes where state = 'waiting' and lane = 'commerce'"):

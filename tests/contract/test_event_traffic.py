@@ -17,7 +17,7 @@ import pytest
 from graphql import GraphQLSchema
 from test_recorded_traffic import graphql_problems, rest_problems, template
 
-from shopchimp.db import changes, intake_events, pixels, shops
+from shopchimp.db import intake_events, marking, pixels, shops
 from shopchimp.domain.customer_events.beacon import Beacon, read_beacon
 from shopchimp.domain.customer_events.keeping import taken_apart
 from shopchimp.domain.customer_events.metafields import DEFINITIONS, NAMESPACE
@@ -29,9 +29,9 @@ from stage import Row, Stage, stage
 
 CHORES = {campaigns.CHORE: campaigns.poll, pixel.CHORE: pixel.chore}
 WORKS = {
-    changes.EVENTS: sending.events,
-    changes.VIEWS: sending.views,
-    changes.ACTIVITY: engagement.work,
+    marking.EVENTS: sending.events,
+    marking.VIEWS: sending.views,
+    marking.ACTIVITY: engagement.work,
 }
 PRODUCT = {"id": "8123456789", "title": "Blue mug", "variantId": "44100000000301", "price": 18.5, "currency": "USD"}
 CHECKOUT = {

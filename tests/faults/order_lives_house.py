@@ -19,7 +19,7 @@ from order_lives_truth import Ending, Judge, read_ending
 from sqlalchemy import text
 
 from shopchimp import worker
-from shopchimp.db import changes, lanes, shops
+from shopchimp.db import lanes, marking, shops, stops
 from shopchimp.domain.commerce.store import Storefront
 from shopchimp.jobs import chores
 from shopchimp.jobs import lanes as jobs
@@ -61,7 +61,7 @@ class House:
         """What a worker does between two looks at the clock."""
         done = jobs.drain(runtime, stop=self.stage.stop, works=worker.LIVE, at_most=1)
         done += jobs.drain(
-            runtime, stop=self.stage.stop, works={changes.BACKFILL: worker.LIVE[changes.LIVE]}, at_most=1
+            runtime, stop=self.stage.stop, works={marking.BACKFILL: worker.LIVE[marking.LIVE]}, at_most=1
         )
         done += chores.drain(runtime, worker.CHORES, stop=self.stage.stop, at_most=1)
         with runtime.database.transaction() as tx:
@@ -127,7 +127,7 @@ class House:
     def _nothing_waits(self) -> bool:
         """Whether nothing is left to look at. What waits for better times waits no longer."""
         with self.stage.database.transaction() as tx:
-            changes.retry(tx, self.stage.shop_id, cause="internal")  # the merchant's button: killed five times in a row
+            stops.retry(tx, self.stage.shop_id, cause="internal")  # the merchant's button: killed five times in a row
         self._do("update changes set due_at = now() where state = 'waiting' and token is null")
         self._do("update lanes set open_until = null")
         return self.waiting() == 0

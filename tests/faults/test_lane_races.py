@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from lane_house import LaneHouse, lane_house
-from shopchimp.db import changes, lanes
+from shopchimp.db import changes, lanes, marking
 from shopchimp.db.changes import Claimed
 
 KEYS, WRITERS, WORKERS = 20, 3, 3
@@ -162,7 +162,7 @@ def test_a_read_in_the_claims_own_statement_is_too_old(house: LaneHouse, reads_i
                 seen.extend((row.version, row.value) for row in tx.execute(text(CLAIM_AND_READ), values))
                 return
             tx.execute(text("select pg_sleep(0.6)"))
-            claimed = changes.claim(tx, shop, changes.LIVE, token=token, lease=20, limit=10)
+            claimed = changes.claim(tx, shop, marking.LIVE, token=token, lease=20, limit=10)
         seen.extend((each.version, read(house, [each.key])[each.key]) for each in claimed)
 
     claimer = threading.Thread(target=claim)

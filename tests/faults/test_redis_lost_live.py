@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from shopchimp.db import changes
-from shopchimp.db.changes import Mark
+from shopchimp.db import marking
+from shopchimp.db.marking import Mark
 from shopchimp.db.session import Database
 from shopchimp.jobs.app import celery_app
 from shopchimp.jobs.wake import wake
@@ -59,7 +59,7 @@ class Live:
         assert len(keys) == people
         ((shop_id,),) = self.rows("select shop_id from connections")
         with self.database.transaction() as tx:
-            changes.mark(tx, int(str(shop_id)), [Mark(key, "audit") for key in keys])
+            marking.mark(tx, int(str(shop_id)), [Mark(key, "audit") for key in keys])
         if woken:
             wake()
 

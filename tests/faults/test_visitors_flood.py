@@ -22,7 +22,7 @@ from random import Random
 import pytest
 from sqlalchemy import text
 
-from shopchimp.db import changes, intake_events, pixels
+from shopchimp.db import intake_events, marking, pixels
 from shopchimp.domain.customer_events.beacon import Beacon, read_beacon
 from shopchimp.domain.customer_events.keeping import taken_apart
 from shopchimp.domain.customer_events.names import Priority, StoreEvent, priority
@@ -37,7 +37,7 @@ EACH = 40  # events of one visitor
 VISITORS = EVENTS // EACH
 AT_ONCE = 100  # events of one statement of intake
 WORKERS = 3
-WORKS = {changes.LIVE: live.work, changes.EVENTS: sending.events, changes.VIEWS: sending.views}
+WORKS = {marking.LIVE: live.work, marking.EVENTS: sending.events, marking.VIEWS: sending.views}
 URGENT = {name.value for name in StoreEvent if priority(name) <= Priority.CART}
 SITE = "https://pinewood.example.com"
 _numbers = count(1)

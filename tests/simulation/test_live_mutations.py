@@ -14,7 +14,7 @@ import pytest
 from test_live_histories import DECLARED, UNRECORDED, class_of
 from world import SOUND, Bugs
 
-from shopchimp.domain import looking
+from shopchimp.domain import looking, readings
 from shopchimp.domain.consent import NO_CONTACT, NO_CUSTOMER
 from shopchimp.domain.steps import Look, MoveContact, WriteContact
 
@@ -106,14 +106,14 @@ def test_a_consent_written_with_the_time_of_now_is_found(monkeypatch: pytest.Mon
 def test_a_told_opt_out_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reliability 3.6: an `unsubscribe` delivery is a fact, even if the state was overwritten since."""
     monkeypatch.setattr(
-        looking, "_consents", lambda _, sides, __: (looking._customer_consent(sides), looking._contact_consent(sides))
+        looking, "consents", lambda _, sides, __: (looking.customer_consent(sides), looking.contact_consent(sides))
     )
     assert found()
 
 
 def test_our_own_opt_out_taken_for_the_persons_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """An echo of ours must not undo an opt-in that was made in Shopify a moment before we wrote."""
-    monkeypatch.setattr(looking, "_same", lambda *_: False)
+    monkeypatch.setattr(readings, "is_ours", lambda *_: False)
     assert found()
 
 

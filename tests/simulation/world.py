@@ -16,6 +16,7 @@ from two_platforms import Chimp, Member, Shop, Shopper, moment
 
 from shopchimp.domain import looking
 from shopchimp.domain.consent import NO_CONTACT, NO_CUSTOMER, ContactStatus, CustomerState, Known
+from shopchimp.domain.readings import is_ours
 from shopchimp.domain.records import Person, Sides
 from shopchimp.domain.steps import (
     CreateCustomer,
@@ -537,7 +538,7 @@ class World:
         there = self.people.get(worker.key, person)  # facts stay, whoever stored them
         told = [at for at in (person.opted_out_at, *_told(worker)) if at is not None]
         ours = outcome.our_opt_out_at or person.our_opt_out_at
-        theirs = [max([at for at in told if not looking.is_same(at, ours)] or told)] if told else []
+        theirs = [max([at for at in told if not is_ours(at, ours)] or told)] if told else []
         theirs += [] if there.opted_out_at is None else [there.opted_out_at]
         self.people[worker.key] = Person(
             worker.key,

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from shopchimp.db import changes, event_counts
-from shopchimp.db.changes import Mark
+from shopchimp.db import event_counts, marking
+from shopchimp.db.marking import Mark
 from shopchimp.domain.customer_events.beacon import Beacon
 from shopchimp.domain.customer_events.keeping import put_together
 from shopchimp.domain.customer_events.names import Priority, StoreEvent, priority
@@ -84,7 +84,7 @@ class Begun:
 
 def visitor_key(visitor: str) -> str:
     """The key of the change of one visitor."""
-    return f"{changes.VISITOR}:{visitor}"
+    return f"{marking.VISITOR}:{visitor}"
 
 
 def of_visitors(tx: Connection, shop_id: int, visitors: Sequence[str]) -> dict[str, list[WaitingEvent]]:
@@ -254,7 +254,7 @@ def checkout_was_told(tx: Connection, shop_id: int, tokens: Sequence[str]) -> in
     )
     rows = tx.execute(query, {"shop": shop_id, "tokens": list(tokens)})
     marks = [Mark(visitor_key(row.visitor), "shopify") for row in rows if row.visitor is not None]
-    changes.mark(tx, shop_id, marks)
+    marking.mark(tx, shop_id, marks)
     return len(marks)
 
 

@@ -18,7 +18,7 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from shopchimp.db.changes import MARKED
+from shopchimp.db.marking import MARKED
 
 log = structlog.get_logger()
 

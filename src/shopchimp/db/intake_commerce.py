@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from shopchimp.db.changes import COMMERCE, GOODS, MARKED
 from shopchimp.db.intake import ANSWER, NOT_ERASED, READY, SHOPIFY, Arrival, IntakePool, Stored, array_of, hex_of
+from shopchimp.db.marking import COMMERCE, GOODS, MARKED
 from shopchimp.db.session import dumps
 
 DELETED = "shopify_deleted"

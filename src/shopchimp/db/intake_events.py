@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shopchimp.db.changes import EVENT, EVENTS, MARKED, VIEWS, VISITOR
 from shopchimp.db.event_counts import RECEIVED, TO_MAILCHIMP
 from shopchimp.db.intake import IntakePool, hex_of
+from shopchimp.db.marking import EVENT, EVENTS, MARKED, VIEWS, VISITOR
 from shopchimp.db.session import dumps
 from shopchimp.domain.customer_events.keeping import KeptEvent
 from shopchimp.domain.customer_events.names import Priority, StoreEvent, priority

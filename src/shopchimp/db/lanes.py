@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from shopchimp.db.changes import BACKFILL, COMMERCE, LIVE, OF_CUSTOMER_EVENTS
+from shopchimp.db.marking import BACKFILL, COMMERCE, LIVE, OF_CUSTOMER_EVENTS
 
 IDLE_SECONDS = 30  # after which an empty lane is no longer looked at
 FAILURES_OPEN = 10  # failures of the connection in a row that open the circuit breaker

@@ -1,14 +1,17 @@
-"""Changes that stopped or have trouble, with the people they are about, as the merchant's pages show them.
+"""Changes that stopped or have trouble, with whom they are about, as the pages show them; and trying them again.
 
 A change is named by a hash of its key, never by the key: keys are addresses, and addresses belong in no URL.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import Connection, text
+
+from shopchimp.db.marking import MARKED, ready
 
 ITEM = "left(encode(sha256(convert_to(c.key, 'UTF8')), 'hex'), 32)"
 _TROUBLED = "(c.state = 'parked' or (c.state = 'waiting' and c.cause is not null and c.cause <> 'moved'))"
@@ -121,3 +124,20 @@ def queue(tx: Connection, shop_id: int) -> Queue:
         """
     )
     return Queue(**tx.execute(query, {"shop": shop_id}).one()._mapping)
+
+
+def retry(tx: Connection, shop_id: int, *, keys: Sequence[str] | None = None, cause: str | None = None) -> int:
+    """Parked people are to be looked at again: these, or all of one cause, or all. Gives back how many."""
+    query = text(
+        f"""
+        update changes c set {MARKED}, source = 'merchant', event_at = now()
+        where shop_id = :shop and state = 'parked' and (cast(:keys as text[]) is null or key = any(:keys))
+            and (cast(:cause as text) is null or cause = :cause)
+        returning lane
+        """
+    )
+    values = {"shop": shop_id, "keys": None if keys is None else list(keys), "cause": cause}
+    lanes = [row.lane for row in tx.execute(query, values)]
+    for lane in sorted(set(lanes)):
+        ready(tx, shop_id, lane)
+    return len(lanes)

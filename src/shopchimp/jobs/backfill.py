@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from shopchimp.db import changes
+from shopchimp.db import marking
 from shopchimp.jobs import chores, lanes, runs
 from shopchimp.jobs.chores import Doing
 from shopchimp.jobs.lanes import Work
@@ -76,5 +76,5 @@ class Backfill:
         worked = chores.drain(self._runtime, self._registry, stop=self._stop, at_most=1)
         worked += privacy.work(self._runtime.gateways, limit=1)
         worked += runs.drain(self._runtime, stop=self._stop, at_most=1)
-        worked += lanes.drain(self._runtime, stop=self._stop, works={changes.BACKFILL: self._work}, at_most=SLICES)
+        worked += lanes.drain(self._runtime, stop=self._stop, works={marking.BACKFILL: self._work}, at_most=SLICES)
         return worked > 0

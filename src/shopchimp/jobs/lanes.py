@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, lanes, slots
+from shopchimp.db import changes, lanes, marking, slots
 from shopchimp.db.changes import Claimed
 from shopchimp.jobs import verdicts
 from shopchimp.jobs.keeping import keeper
@@ -84,7 +84,7 @@ def drain(runtime: Runtime, *, stop: threading.Event, works: Works, at_most: int
             return slices
         slice_, taken = begun
         if slice_.claimed:
-            if slices == 1 and slice_.turn.lane != changes.BACKFILL:
+            if slices == 1 and slice_.turn.lane != marking.BACKFILL:
                 wake()  # more than one slice: somebody may help
             _work(runtime, slice_, taken, works[slice_.turn.lane])
             slices += 1
@@ -113,7 +113,7 @@ def _begin(runtime: Runtime, works: Works) -> tuple[Slice, int] | None:
 
 def _batch(tx: Connection, turn: lanes.Picked) -> int:
     """Many people are read by the page; orders, products and events go one by one: a slice of them stays small."""
-    if turn.lane in (changes.COMMERCE, changes.EVENTS):
+    if turn.lane in (marking.COMMERCE, marking.EVENTS):
         return BATCH
     return BULK if changes.waiting(tx, turn.shop_id, turn.lane, at_most=MANY + 1) > MANY else BATCH
 
@@ -151,7 +151,7 @@ def _work(runtime: Runtime, slice_: Slice, taken: int, work: Work) -> None:
                     token=slice_.token,
                     slots=taken,
                     lost=lost,
-                    quiet=turn.lane == changes.BACKFILL,
+                    quiet=turn.lane == marking.BACKFILL,
                 )
             done, troubles = worked.done, dict(worked.troubles)
         except DATABASE_AWAY:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shopchimp.db import changes, connections, lanes, notes, shops, slots
+from shopchimp.db import changes, connections, lanes, marking, notes, shops, slots
 from shopchimp.db.changes import Claimed
 from shopchimp.db.session import Database
 from shopchimp.domain.errors import (
@@ -56,7 +56,7 @@ def ask_merchant(database: Database, shop_id: int, error: PlatformError) -> None
         if shop is None or connection is None:
             return
         if isinstance(error, StoreGone):  # the contacts need none: their lane goes on
-            fresh = lanes.close_for(tx, shop_id, LET_ALONE, error.code, lane=changes.COMMERCE)
+            fresh = lanes.close_for(tx, shop_id, LET_ALONE, error.code, lane=marking.COMMERCE)
         elif error.platform == "mailchimp":
             fresh = connection.state == "connected"
             connections.set_state(tx, shop_id, "gone" if isinstance(error, Gone) else "revoked")

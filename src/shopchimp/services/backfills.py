@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import backfills, changes, chores, shops
-from shopchimp.db.changes import Mark
+from shopchimp.db import backfills, chores, marking, shops
 from shopchimp.db.chores import Chore
+from shopchimp.db.marking import Mark
 from shopchimp.services import settings
 from shopchimp.services.gateways import Gateways
 
@@ -51,7 +51,7 @@ def sms(gateways: Gateways, shop_id: int, chore: Chore) -> float:
 
 
 def _mark(tx: Connection, shop_id: int, chore: Chore, keys: list[str]) -> float:
-    changes.mark(tx, shop_id, [Mark(key, "backfill", lane=LANE) for key in keys])
+    marking.mark(tx, shop_id, [Mark(key, "backfill", lane=LANE) for key in keys])
     if keys:
         chore.cursor = {**chore.cursor, "after": keys[-1], "marked": int(chore.cursor.get("marked") or 0) + len(keys)}
         chores.save(tx, chore)

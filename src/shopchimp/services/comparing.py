@@ -19,10 +19,10 @@ import orjson
 import psycopg
 from sqlalchemy import Connection
 
-from shopchimp.db import audits, changes, looks, run_tables
+from shopchimp.db import audits, looks, marking, run_tables
 from shopchimp.db.audits import Audit, AuditRow, Marked
-from shopchimp.db.changes import Mark
 from shopchimp.db.looks import Remembered
+from shopchimp.db.marking import Mark
 from shopchimp.db.session import Database
 from shopchimp.domain.consent import ContactConsent, CustomerConsent
 from shopchimp.domain.drift import Finding, judge
@@ -233,7 +233,7 @@ def _record(tx: Connection, audit: Audit, found: Sequence[Judged]) -> None:
             continue
         if finding.drift is not None or finding.news:
             drifted += finding.drift is not None
-            lane = changes.LIVE if finding.drift is not None and drifted < FEW else changes.BACKFILL
+            lane = marking.LIVE if finding.drift is not None and drifted < FEW else marking.BACKFILL
             customer_id = pair.customer.id if pair.customer is not None else None
             marks.append(Mark(pair.key, "audit", customer_id=customer_id, lane=lane))
             counts["news"] = int(counts.get("news", 0)) + int(finding.drift is None)
@@ -259,4 +259,4 @@ def _record(tx: Connection, audit: Audit, found: Sequence[Judged]) -> None:
     audits.add_rows(tx, audit.id, rows)
     gone = {each.pair.key for each in found if each.vanished} & {mark.key for mark in marks}
     audits.forget_agreed(tx, audit.shop_id, sorted(gone))
-    changes.mark(tx, audit.shop_id, marks)
+    marking.mark(tx, audit.shop_id, marks)

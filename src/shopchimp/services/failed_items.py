@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shopchimp.db import changes, stops
+from shopchimp.db import stops
 from shopchimp.db.session import Database
 from shopchimp.db.stops import Group, Item
 
@@ -46,4 +46,4 @@ def retry(database: Database, shop_id: int, *, items: Sequence[str] | None = Non
     """Look at these parked people again: some, all of one cause, or all. Gives back how many; wake a worker then."""
     with database.transaction() as tx:
         keys = None if items is None else stops.keys_of(tx, shop_id, list(items))
-        return 0 if keys == [] else changes.retry(tx, shop_id, keys=keys, cause=cause)
+        return 0 if keys == [] else stops.retry(tx, shop_id, keys=keys, cause=cause)

@@ -14,6 +14,7 @@ from shopchimp.db import (
     customer_events,
     engagements,
     lanes,
+    marking,
     pixels,
     visitors,
 )
@@ -47,8 +48,8 @@ def open_lanes(tx: Connection, shop_id: int, *, contacts: int) -> None:
 def open_commerce(tx: Connection, shop_id: int) -> None:
     """The store's history is written: what waited of orders and products is worked on, and the regular looks begin."""
     connections.open_commerce(tx, shop_id)
-    lanes.reopen(tx, shop_id, changes.COMMERCE)  # if the store had been gone: it is there again
-    changes.ready(tx, shop_id, changes.COMMERCE)
+    lanes.reopen(tx, shop_id, marking.COMMERCE)  # if the store had been gone: it is there again
+    marking.ready(tx, shop_id, marking.COMMERCE)
     for name in (*POLLS_OF_COMMERCE, PROMO_CODES):
         chores.ensure(tx, shop_id, name)
     chores.ensure(tx, shop_id, COMPLETENESS, SOON)

@@ -20,9 +20,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shopchimp.db import audits, changes, chores, connections, poll_reads
-from shopchimp.db.changes import Mark
+from shopchimp.db import audits, chores, connections, marking, poll_reads
 from shopchimp.db.chores import Chore
+from shopchimp.db.marking import Mark
 from shopchimp.db.poll_reads import ContactFacts, Seen
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.fields import differences, merge_fields
@@ -120,7 +120,7 @@ class Poll:
     def keep(self, tx: Connection, marks: Sequence[Mark]) -> None:
         """Mark people and store the place behind them: neither without the other."""
         if marks:
-            changes.mark(tx, self.shop_id, marks)
+            marking.mark(tx, self.shop_id, marks)
             self.chore.cursor["marked_at"] = self.gateways.clock().isoformat()
         kept = self.chore.cursor.setdefault("places", {})
         for name, place in self.places.items():

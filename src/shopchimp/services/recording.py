@@ -10,14 +10,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shopchimp.db import changes, engagements, looks
-from shopchimp.db.changes import Claimed, Mark
+from shopchimp.db import changes, engagements, looks, marking
+from shopchimp.db.changes import Claimed
+from shopchimp.db.marking import Mark
 from shopchimp.db.session import dumps
 from shopchimp.domain.addresses import subscriber_hash
 from shopchimp.domain.consent import NO_CONTACT, NO_CUSTOMER
 from shopchimp.domain.identity import choices
-from shopchimp.domain.looking import is_same
 from shopchimp.domain.outcomes import Reason
+from shopchimp.domain.readings import is_ours
 from shopchimp.domain.records import Person
 from shopchimp.domain.steps import Hint, Outcome
 from shopchimp.services import breaker, sync_times
@@ -55,7 +56,7 @@ def follow(tx: Connection, shop_id: int, ended: Sequence[Walk], context: Context
         if walk.outcome is not None
         for key, customer_id in walk.outcome.follow
     ]
-    changes.mark(tx, shop_id, found)
+    marking.mark(tx, shop_id, found)
 
 
 def record(tx: Connection, shop_id: int, walks: Sequence[Walk], context: Context) -> None:
@@ -79,7 +80,7 @@ def record(tx: Connection, shop_id: int, walks: Sequence[Walk], context: Context
         if (there := outcomes[walk.key].moved_to) is not None and walk.key in ours:
             looks.move(tx, shop_id, walk.key, there)
             if engagements.move(tx, shop_id, walk.key, there):
-                changes.mark(tx, shop_id, [Mark(f"{changes.ENGAGED}:{subscriber_hash(there)}", "address")])
+                marking.mark(tx, shop_id, [Mark(f"{marking.ENGAGED}:{subscriber_hash(there)}", "address")])
     _let_go(tx, shop_id, outcomes, context)
 
 
@@ -96,7 +97,7 @@ def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict
     )
     our_opt_out_at = outcome.our_opt_out_at or person.our_opt_out_at
     told = [at for at in (*hint.opted_outs, person.opted_out_at) if at is not None]
-    theirs = [at for at in told if not is_same(at, our_opt_out_at)]
+    theirs = [at for at in told if not is_ours(at, our_opt_out_at)]
     names = (customer.fields.get("first_name"), customer.fields.get("last_name")) if customer else ()
     return {
         "key": person.key,

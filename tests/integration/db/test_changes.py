@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from lane_house import LaneHouse
-from shopchimp.db import changes
-from shopchimp.db.changes import Mark
+from shopchimp.db import changes, marking, stops
+from shopchimp.db.marking import Mark
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -19,8 +19,8 @@ def test_marking_again_raises_the_version_and_keeps_the_facts(house: LaneHouse) 
     with house.database.transaction() as tx:
         first = Mark("a@x.test", "mailchimp", opted_out_at=NOON, event_at=NOON, lane="backfill")
         second = Mark("a@x.test", "shopify", customer_id=7, event_at=NOON + timedelta(seconds=9))
-        changes.mark(tx, shop, [first])
-        changes.mark(tx, shop, [second, second, Mark("b@x.test", "poll")])
+        marking.mark(tx, shop, [first])
+        marking.mark(tx, shop, [second, second, Mark("b@x.test", "poll")])
     row = house.change(shop, "a@x.test")
     assert row is not None
     assert (row["version"], row["lane"], row["customer_id"], row["source"]) == (2, "contacts", 7, "shopify")
@@ -38,7 +38,7 @@ def test_one_call_that_names_a_person_twice_merges_what_it_says(house: LaneHouse
             Mark("a", "poll", customer_id=1, opted_out_at=NOON, event_at=NOON, lane="backfill", allowed=True),
             Mark("a", "poll", opted_out_at=NOON - timedelta(days=1), event_at=NOON + timedelta(days=1)),
         ]
-        changes.mark(tx, shop, marks)
+        marking.mark(tx, shop, marks)
     row = house.change(shop, "a")
     assert row is not None
     assert (row["version"], row["customer_id"], row["lane"], row["allowed"]) == (1, 1, "contacts", True)
@@ -144,13 +144,13 @@ def test_parked_is_parked_until_retry_or_the_next_change(house: LaneHouse) -> No
     with house.database.transaction() as tx:
         refused = [(key, version, "mc_email_refused", "looks fake") for key, version in versions.items()]
         assert changes.park(tx, shop, token, refused) == {"bad", "worse"}
-        assert changes.counts(tx, shop) == {"parked": {"mc_email_refused": 2}, "waiting": {"": 1}}
-        assert [(each.key, each.detail) for each in changes.stopped(tx, shop, after="bad")] == [("worse", "looks fake")]
+        found = [(each.state, each.cause, each.count, each.words) for each in stops.groups(tx, shop)]
+    assert found == [("parked", "mc_email_refused", 2, "looks fake")]
     assert [each.key for each in house.claim(shop)] == ["moved"]
     house.mark(shop, "bad")
     with house.database.transaction() as tx:
-        assert changes.retry(tx, shop, cause="mc_plan_limit") == 0
-        assert changes.retry(tx, shop, keys=["worse"]) == 1
+        assert stops.retry(tx, shop, cause="mc_plan_limit") == 0
+        assert stops.retry(tx, shop, keys=["worse"]) == 1
     assert {each.key: each.attempts for each in house.claim(shop)} == {"bad": 1, "worse": 1}
 
 
@@ -160,8 +160,8 @@ def test_held_waits_for_the_merchant(house: LaneHouse) -> None:
     (claimed,) = house.claim(shop, token)
     with house.database.transaction() as tx:
         assert changes.hold(tx, shop, token, [(claimed.key, claimed.version, "M9", "")]) == {"a"}
-        assert changes.retry(tx, shop) == 0  # letting go is another button
-        changes.mark(tx, shop, [Mark("a", "merchant", allowed=True)])
+        assert stops.retry(tx, shop) == 0  # letting go is another button
+        marking.mark(tx, shop, [Mark("a", "merchant", allowed=True)])
     (again,) = house.claim(shop)
     assert (again.allowed, again.source) == (True, "merchant")
 

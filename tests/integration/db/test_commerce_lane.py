@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from lane_house import LaneHouse
-from shopchimp.db import changes, lanes
-from shopchimp.db.changes import COMMERCE, GOODS, LIVE, PERSON
+from shopchimp.db import changes, lanes, marking, stops
+from shopchimp.db.marking import COMMERCE, GOODS, LIVE, PERSON
 
 BOTH = (LIVE, COMMERCE)
 
@@ -36,7 +36,7 @@ def run(house: LaneHouse, shop: int, phase: str) -> None:
 def test_keys_say_what_they_are() -> None:
     """An address may begin like an order, and a customer without an address is a person."""
     kinds = {
-        key: changes.kind_of(key) for key in ("order:1", "checkout:ab", "order:1@example.com", "customer:7", "a@b.c")
+        key: marking.kind_of(key) for key in ("order:1", "checkout:ab", "order:1@example.com", "customer:7", "a@b.c")
     }
     assert kinds == {
         "order:1": GOODS,
@@ -97,7 +97,7 @@ def test_a_claim_under_a_lease_ends_like_that_of_a_person(house: LaneHouse) -> N
     assert house.finish(shop, token, [claimed["order:1"], claimed["order:2"]]) == {"order:1"}
     assert house.change(shop, "order:2")["token"] is None  # type: ignore[index]
     with house.database.transaction() as tx:
-        assert changes.retry(tx, shop) == 1
+        assert stops.retry(tx, shop) == 1
         assert changes.waiting(tx, shop, COMMERCE, at_most=10) == 2
 
 

@@ -8,17 +8,17 @@ from uuid import uuid4
 import pytest
 
 from lane_house import LaneHouse
-from shopchimp.db import changes, lanes, slots
+from shopchimp.db import changes, lanes, marking, slots
 
 
-def pick(house: LaneHouse, lane: str = changes.LIVE) -> lanes.Picked | None:
+def pick(house: LaneHouse, lane: str = marking.LIVE) -> lanes.Picked | None:
     with house.database.transaction() as tx:
         return lanes.pick(tx, lanes=[lane])
 
 
 def due_in(house: LaneHouse) -> float | None:
     with house.database.transaction() as tx:
-        return lanes.seconds_until_due(tx, lanes=[changes.LIVE])
+        return lanes.seconds_until_due(tx, lanes=[marking.LIVE])
 
 
 def test_the_least_recently_served_goes_first(house: LaneHouse) -> None:
@@ -51,12 +51,12 @@ def test_who_may_not_be_worked_for_is_left_alone(house: LaneHouse, reason: str) 
     house.mark(shop, "a")
     with house.database.transaction() as tx:
         slots.ensure(tx, f"login-{shop}")
-        assert lanes.is_due(tx, lanes=[changes.LIVE])
-    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}")
+        assert lanes.is_due(tx, lanes=[marking.LIVE])
+    assert pick(house) == lanes.Picked(shop, marking.LIVE, f"login-{shop}")
     house.do(reason)
     assert pick(house) is None
     with house.database.transaction() as tx:
-        assert not lanes.is_due(tx, lanes=[changes.LIVE])
+        assert not lanes.is_due(tx, lanes=[marking.LIVE])
 
 
 def test_a_run_that_only_prepares_leaves_live_sync_alone(house: LaneHouse) -> None:
@@ -90,15 +90,15 @@ def test_ten_failures_in_a_row_open_the_breaker_and_one_success_closes_it(house:
     with house.database.transaction() as tx:
         for _ in range(lanes.FAILURES_OPEN - 1):
             lanes.failed(tx, shop, "mc_unreachable", pause=60)
-    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}", 9)
+    assert pick(house) == lanes.Picked(shop, marking.LIVE, f"login-{shop}", 9)
     with house.database.transaction() as tx:
         assert lanes.failed(tx, shop, "mc_unreachable", pause=60) == lanes.FAILURES_OPEN
     assert pick(house) is None
     house.do("update lanes set open_until = now()")
-    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}", lanes.FAILURES_OPEN)
+    assert pick(house) == lanes.Picked(shop, marking.LIVE, f"login-{shop}", lanes.FAILURES_OPEN)
     with house.database.transaction() as tx:
-        lanes.recovered(tx, shop, changes.LIVE)
-    assert pick(house) == lanes.Picked(shop, changes.LIVE, f"login-{shop}")
+        lanes.recovered(tx, shop, marking.LIVE)
+    assert pick(house) == lanes.Picked(shop, marking.LIVE, f"login-{shop}")
 
 
 def test_what_was_forgotten_is_mended_and_what_is_empty_rests(house: LaneHouse) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 from sqlalchemy import text
 
 from lane_house import LaneHouse
-from shopchimp.db import breakers, changes, looks
+from shopchimp.db import breakers, changes, looks, stops
 from shopchimp.services import going_live
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -58,7 +58,7 @@ def test_waiting_for_the_merchant_is_no_sync_time(house: LaneHouse) -> None:
         changes.park(tx, shop, token, [(each.key, each.version, "mc_rejected", "") for each in claimed])
     house.mark(shop, "a", event_at=NOON)
     with house.database.transaction() as tx:
-        assert changes.retry(tx, shop, keys=["b"]) == 1
+        assert stops.retry(tx, shop, keys=["b"]) == 1
     now = house.rows("select now() at")[0]["at"]
     a, b = house.change(shop, "a"), house.change(shop, "b")
     assert a is not None

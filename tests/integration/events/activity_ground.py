@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
-from shopchimp.db import changes, chores, shops
+from shopchimp.db import chores, marking, shops
 from shopchimp.jobs import chores as chore_jobs
 from shopchimp.jobs import lanes
 from shopchimp.runtime import Runtime
@@ -22,7 +22,7 @@ from shopchimp.services.customer_events import campaigns, engagement
 from stage import Row, Stage, stage
 
 POLL = {campaigns.CHORE: campaigns.poll}
-ACTIVITY = {changes.ACTIVITY: engagement.work}
+ACTIVITY = {marking.ACTIVITY: engagement.work}
 _numbers = count(1)
 
 
@@ -109,8 +109,8 @@ class Readers:
     def mark(self, *contacts: str) -> None:
         """These contacts are to be looked at once more."""
         with self.stage.database.transaction() as tx:
-            marks = [changes.Mark(f"engaged:{contact}", "poll", lane=changes.ACTIVITY) for contact in contacts]
-            changes.mark(tx, self.stage.shop_id, marks)
+            marks = [marking.Mark(f"engaged:{contact}", "poll", lane=marking.ACTIVITY) for contact in contacts]
+            marking.mark(tx, self.stage.shop_id, marks)
 
     # --- what can be seen afterwards
 

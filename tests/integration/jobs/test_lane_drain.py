@@ -10,7 +10,7 @@ import pytest
 from workshop import Workshop, workshop
 
 from lane_house import LaneHouse
-from shopchimp.db import changes, lanes, slots
+from shopchimp.db import lanes, marking, slots
 from shopchimp.db.changes import Claimed
 from shopchimp.domain.errors import Gone, PlatformError, RateLimited, Rejected, Unauthorized, Unavailable
 from shopchimp.jobs import lanes as jobs
@@ -246,11 +246,11 @@ def test_slow_work_keeps_its_lease(house: LaneHouse) -> None:
 
 def test_the_backfill_lane_is_another_lane(house: LaneHouse, shopfloor: Workshop) -> None:
     shop = house.shop()
-    house.mark(shop, "a", lane=changes.BACKFILL)
+    house.mark(shop, "a", lane=marking.BACKFILL)
     house.mark(shop, "b")
     assert shopfloor.drain() == 1
     assert shopfloor.done == {"b": 1}
-    assert shopfloor.drain(lane=changes.BACKFILL) == 1
+    assert shopfloor.drain(lane=marking.BACKFILL) == 1
     assert shopfloor.done == {"a": 1, "b": 1}
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from lane_house import LaneHouse
-from shopchimp.db import changes
+from shopchimp.db import changes, marking
 from shopchimp.db.changes import Claimed
 from shopchimp.jobs import lanes
 from shopchimp.runtime import Runtime
@@ -59,7 +59,7 @@ class Workshop:
         self.done.update(gone)
         return Worked(len(fine), troubles)
 
-    def drain(self, *, lane: str = changes.LIVE, at_most: int | None = None) -> int:
+    def drain(self, *, lane: str = marking.LIVE, at_most: int | None = None) -> int:
         return lanes.drain(self.runtime, stop=self.stop, works={lane: self.work}, at_most=at_most)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from shopchimp.db import changes
+from shopchimp.db import marking
 from shopchimp.db.session import dumps
 from shopchimp.domain.commerce.carts import checkout_node
 from shopchimp.jobs import chores, lanes
@@ -20,7 +20,7 @@ from shopchimp.services.commerce import completeness, late, live, polls, store
 from stage import AUDIENCE, Row, Stage, stage, wait_for
 
 _numbers = count(1)
-WORKS = {changes.LIVE: contacts.work, changes.COMMERCE: live.work}
+WORKS = {marking.LIVE: contacts.work, marking.COMMERCE: live.work}
 CHORES = {
     "poll_orders": polls.poll_orders,
     "poll_products": polls.poll_products,
@@ -111,7 +111,7 @@ class Market:
     def mark(self, *keys: str, source: str = "shopify") -> None:
         with self.stage.database.transaction() as tx:
             at = self.stage.runtime.gateways.clock()
-            changes.mark(tx, self.stage.shop_id, [changes.Mark(key, source, event_at=at) for key in keys])
+            marking.mark(tx, self.stage.shop_id, [marking.Mark(key, source, event_at=at) for key in keys])
 
     # --- what the product does
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from live_ground import Ground, ago, new_email
 
-from shopchimp.db import changes
+from shopchimp.db import marking
 from shopchimp.domain.steps import Refused
 from shopchimp.jobs import lanes
 from shopchimp.services import breaker, recording
@@ -48,7 +48,7 @@ def test_looks_that_never_agree_get_pauses(shop: Ground, monkeypatch: pytest.Mon
     email = new_email("twice")
     shop.chosen(email, "SUBSCRIBED", ago(days=1))
     shop.stage.mark(email)
-    slices = lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work}, at_most=12)
+    slices = lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={marking.LIVE: work}, at_most=12)
     assert 1 < slices < 12
     shop.stage.live()
     change = shop.change(email)

@@ -16,7 +16,7 @@ import pytest
 from live_ground import Ground, ago, new_email, stamp
 from sqlalchemy import text
 
-from shopchimp.db import changes
+from shopchimp.db import marking
 from shopchimp.jobs import lanes
 from shopchimp.services import driving, live
 from shopchimp.services.live import work
@@ -69,7 +69,7 @@ def taken_over(shop: Ground) -> None:
             ).scalar_one()
         if not left:
             return
-        lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work})
+        lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={marking.LIVE: work})
     raise AssertionError(shop.stage.rows("select * from changes"))
 
 
@@ -205,7 +205,7 @@ def test_killed_between_any_two_steps(shop: Ground, monkeypatch: pytest.MonkeyPa
             monkeypatch.setattr(live, "drive", reaper.around(drive))
             if reaper.at is not None:
                 with pytest.raises(Killed):
-                    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work})
+                    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={marking.LIVE: work})
                 monkeypatch.setattr(live, "drive", drive)
             taken_over(shop)
         monkeypatch.setattr(live, "drive", drive)
@@ -282,7 +282,7 @@ def killed_after(shop: Ground, monkeypatch: pytest.MonkeyPatch, step: str) -> No
     with monkeypatch.context() as patched:
         patched.setattr(live, "drive", dying)
         with pytest.raises(Killed):
-            lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work})
+            lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={marking.LIVE: work})
 
 
 def test_a_tag_put_on_before_the_kill_is_ours(shop: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

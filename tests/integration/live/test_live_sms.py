@@ -9,7 +9,7 @@ import pytest
 from live_ground import Ground, ago, new_email, stamp
 from sqlalchemy import text
 
-from shopchimp.db import changes
+from shopchimp.db import stops
 from shopchimp.jobs import chores
 from shopchimp.services import backfills
 from shopchimp.services import sms as switch
@@ -163,7 +163,7 @@ def test_an_opt_out_that_mailchimp_refuses_is_not_lost(texting: Ground) -> None:
     assert (change["state"], change["cause"]) == ("parked", "sms_opt_out_refused")
     assert (texting.last(email)["result"], texting.last(email)["cause"]) == ("failed", "sms_opt_out_refused")
     with texting.stage.database.transaction() as tx:
-        changes.retry(tx, texting.stage.shop_id, keys=[email])
+        stops.retry(tx, texting.stage.shop_id, keys=[email])
     texting.stage.live()
     assert sms(texting, email) == (phone, "unsubscribed")
     assert texting.change(email) is None

@@ -18,7 +18,7 @@ import pytest
 import respx
 from live_ground import Ground, new_email
 
-from shopchimp.db import changes
+from shopchimp.db import marking, stops
 from shopchimp.domain.causes import CAUSES
 from shopchimp.jobs import lanes, verdicts
 from shopchimp.mailchimp import client as mailchimp_client
@@ -50,7 +50,7 @@ def answering(asked: Asked) -> Iterator[list[httpx.Request]]:
 
 
 def one_slice(shop: Ground) -> None:
-    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={changes.LIVE: work}, at_most=1)
+    lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works={marking.LIVE: work}, at_most=1)
 
 
 def open_until(shop: Ground) -> tuple[Any, Any]:
@@ -170,7 +170,7 @@ def test_mailchimp_answers_one_write_with(shop: Ground, name: str) -> None:
             assert (shop.last(victim)["result"], shop.last(victim)["cause"]) == ("failed", row.cause)
             assert shop.person(victim)["result"] == "failed"
             with shop.stage.database.transaction() as tx:
-                assert changes.retry(tx, shop.stage.shop_id, keys=[victim]) == 1
+                assert stops.retry(tx, shop.stage.shop_id, keys=[victim]) == 1
         case "again":
             assert change is not None
             assert (change["state"], change["cause"], change["attempts"]) == ("waiting", row.cause, 1)
@@ -405,7 +405,7 @@ def test_shopify_refuses_one_customer(shop: Ground, kind: str) -> None:
     assert (change["state"], change["cause"]) == ("parked", "sh_rejected")
     assert "Something is off" in change["detail"]
     with shop.stage.database.transaction() as tx:
-        changes.retry(tx, shop.stage.shop_id, cause="sh_rejected")
+        stops.retry(tx, shop.stage.shop_id, cause="sh_rejected")
     shop.stage.live()
     assert shop.sides(victim) == ("UNSUBSCRIBED", "unsubscribed")
 
@@ -453,6 +453,6 @@ def test_a_crash_of_our_own_harms_one(shop: Ground, monkeypatch: pytest.MonkeyPa
     assert (change["state"], change["cause"]) == ("parked", "internal")
     monkeypatch.undo()
     with shop.stage.database.transaction() as tx:
-        changes.retry(tx, shop.stage.shop_id, keys=[victim])
+        stops.retry(tx, shop.stage.shop_id, keys=[victim])
     shop.stage.live()
     assert shop.status(victim) == "subscribed"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from market_ground import WORKS, Market, market, number, shopper
 
-from shopchimp.db import changes
+from shopchimp.db import marking
 from shopchimp.domain.errors import Rejected
 from shopchimp.jobs import lanes
 from shopchimp.services import failed_items, live_status
@@ -173,4 +173,4 @@ def test_a_store_that_was_deleted_stops_its_own_lane_alone(fair: Market) -> None
     assert fair.contacts()[email]["status"] == "subscribed"
     row = fair.stage.rows("select * from lanes where lane = 'commerce'")[0]
     assert row["trouble"] == "mc_store_gone", "the contacts' success is not the store's"
-    assert row["lane"] == changes.COMMERCE
+    assert row["lane"] == marking.COMMERCE

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from market_ground import Market, market, number, shopper
 
-from shopchimp.db import changes, privacy
+from shopchimp.db import marking, privacy
 from shopchimp.jobs import lanes
 from shopchimp.services import live, settings
 from shopchimp.services.commerce import completeness
@@ -41,7 +41,7 @@ def buyers_marked(fair: Market) -> list[str]:
 
 def look_at_contacts(fair: Market) -> None:
     """Only them: who was marked for the store still waits."""
-    lanes.drain(fair.stage.runtime, stop=fair.stage.stop, works={changes.LIVE: live.work})
+    lanes.drain(fair.stage.runtime, stop=fair.stage.stop, works={marking.LIVE: live.work})
 
 
 def calls_for_the_store(fair: Market) -> list[str]:

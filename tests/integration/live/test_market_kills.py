@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from market_ground import WORKS, Market, market, number
 
-from shopchimp.db import changes
+from shopchimp.db import changes, marking, stops
 from shopchimp.domain.errors import Unavailable
 from shopchimp.jobs import lanes
 from shopchimp.services.commerce import late, live, live_orders, live_recording
@@ -189,7 +189,7 @@ def test_one_order_that_crashes_us_stops_no_other(fair: Market, monkeypatch: pyt
     parked = [row for row in fair.changes() if row["state"] == "parked"]
     assert [row["key"] for row in parked] == [f"order:{number(bad['id'])}"]
     with fair.stage.database.transaction() as tx:
-        assert changes.retry(tx, fair.stage.shop_id) == 1
+        assert stops.retry(tx, fair.stage.shop_id) == 1
     fair.live()
     assert fair.of(bad) is not None
 
@@ -198,7 +198,7 @@ def test_a_lost_lease_records_nothing(fair: Market) -> None:
     made = fair.order()
     token = uuid4()
     with fair.stage.database.transaction() as tx:
-        claimed = changes.claim(tx, fair.stage.shop_id, changes.COMMERCE, token=token, lease=20.0, limit=10)
+        claimed = changes.claim(tx, fair.stage.shop_id, marking.COMMERCE, token=token, lease=20.0, limit=10)
     leases_end(fair)
     fair.live()
     before = fair.item("order", number(made["id"]))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from market_ground import Market, market, number, shopper
 
-from shopchimp.db import changes
+from shopchimp.db import marking
 from shopchimp.services.commerce import completeness
 
 
@@ -80,7 +80,7 @@ def test_what_waits_to_be_looked_at_is_not_marked_again(fair: Market) -> None:
     """
     fair.do(query)
     with fair.stage.database.transaction() as tx:
-        changes.mark(tx, fair.stage.shop_id, [changes.Mark("order:5001", "audit")])
+        marking.mark(tx, fair.stage.shop_id, [marking.Mark("order:5001", "audit")])
     fair.do("update changes set lane = 'late' where key = 'order:5001'")
     with fair.stage.database.transaction() as tx:
         completeness.reconsider(tx, fair.stage.shop_id)

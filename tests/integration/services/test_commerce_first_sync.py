@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from shopchimp.db import changes, lanes
+from shopchimp.db import lanes, marking
 from shopchimp.domain.addresses import subscriber_hash
 from shopchimp.domain.commerce.customers import guest_id
 from shopchimp.domain.commerce.orders import order_write
@@ -220,9 +220,9 @@ def test_contacts_are_live_while_history_is_written(shop: Stage, monkeypatch: py
     do(shop, "insert into lanes (shop_id, lane) values (:shop, 'commerce') on conflict do nothing", shop=shop.shop_id)
     do(shop, "update lanes set ready_at = now()")
     with shop.database.transaction() as tx:
-        assert lanes.is_due(tx, lanes=[changes.LIVE])
-        changes.mark(tx, shop.shop_id, [changes.Mark("order:1", "shopify")])
-        assert not lanes.is_due(tx, lanes=[changes.COMMERCE])
+        assert lanes.is_due(tx, lanes=[marking.LIVE])
+        marking.mark(tx, shop.shop_id, [marking.Mark("order:1", "shopify")])
+        assert not lanes.is_due(tx, lanes=[marking.COMMERCE])
 
 
 # ------------------------------------------------------------------ disturbed

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from small_shop import ONE, House
 
-from shopchimp.db import changes, customer_events, shops
+from shopchimp.db import customer_events, marking, shops
 from shopchimp.domain.errors import Unavailable
 from shopchimp.jobs import chores as jobs
 from shopchimp.runtime import Runtime
@@ -173,8 +173,8 @@ def keep_waiting(house: House, shop: int) -> None:
             shop=shop, id=event_id, consent=consent, state=state,
         )  # fmt: skip
     with house.database.transaction() as tx:
-        marks = [changes.Mark(key, "shopify") for key in (customer_events.visitor_key("v1"), "engaged:aa")]
-        changes.mark(tx, shop, marks)
+        marks = [marking.Mark(key, "shopify") for key in (customer_events.visitor_key("v1"), "engaged:aa")]
+        marking.mark(tx, shop, marks)
 
 
 def test_s41_what_was_sent_stays(house: House, shop: int, admin: Admin) -> None:

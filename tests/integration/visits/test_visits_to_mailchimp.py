@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from visits_ground import CHECKOUT, DATA, EVENTS, SITE, Visits, ago
 
-from shopchimp.db import changes, customer_events
+from shopchimp.db import customer_events, marking
 from shopchimp.domain.customer_events.coalescing import Group
 from shopchimp.domain.customer_events.member_events import member_event
 from shopchimp.jobs import lanes
@@ -109,7 +109,7 @@ def test_a_cart_that_waited_for_its_person_goes_before_views(shop: Visits) -> No
         shop.does(name, visitor)
         shop.work()
     shop.does("page_viewed", visitor, customerId=str(customer))
-    carts = {changes.EVENTS: sending.events}
+    carts = {marking.EVENTS: sending.events}
     lanes.drain(shop.stage.runtime, stop=shop.stage.stop, works=carts)
     assert shop.names(email) == ["product_added_to_cart"]
     shop.work()

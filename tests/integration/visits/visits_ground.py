@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from shopchimp.db import changes, intake_events, pixels, shops
+from shopchimp.db import intake_events, marking, pixels, shops
 from shopchimp.domain.customer_events.admission import admit
 from shopchimp.domain.customer_events.beacon import Beacon, read_beacon
 from shopchimp.domain.customer_events.keeping import taken_apart
@@ -25,8 +25,8 @@ from stage import Row, Stage, stage, wait_for
 
 __all__ = ["EVENTS", "Visits", "ago", "visits", "wait_for"]
 
-EVENTS = {changes.EVENTS: sending.events, changes.VIEWS: sending.views}
-ALL = {changes.LIVE: live.work, changes.COMMERCE: commerce.work, **EVENTS}
+EVENTS = {marking.EVENTS: sending.events, marking.VIEWS: sending.views}
+ALL = {marking.LIVE: live.work, marking.COMMERCE: commerce.work, **EVENTS}
 SITE = "https://pinewood.example.com"
 PRODUCT = {
     "id": "8123456789", "title": "Blue mug", "url": f"{SITE}/products/blue-mug", "variantId": "44100000000301",
@@ -121,7 +121,7 @@ class Visits:
 
     def mark(self, *keys: str) -> None:
         with self.stage.database.transaction() as tx:
-            changes.mark(tx, self.stage.shop_id, [changes.Mark(key, "shopify") for key in keys])
+            marking.mark(tx, self.stage.shop_id, [marking.Mark(key, "shopify") for key in keys])
 
     def set(self, **changed: Any) -> None:
         with self.stage.database.transaction() as tx:

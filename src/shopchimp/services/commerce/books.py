@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shopchimp.db import changes, commerce_items, connections
-from shopchimp.db.changes import Mark
+from shopchimp.db import commerce_items, connections, marking
 from shopchimp.db.commerce_items import Item, State
+from shopchimp.db.marking import Mark
 from shopchimp.db.session import Database
 from shopchimp.services.commerce import completeness
 from shopchimp.services.commerce.completeness import Books, Completeness
@@ -111,8 +111,8 @@ def retry(database: Database, shop_id: int, kind: str, *, ids: Sequence[str] | N
         else:
             known = commerce_items.get(tx, shop_id, kind, ids)
             found = [each for each in known.values() if each.state == State.FAILED]
-        marks = [Mark(f"{MARK_KEYS[kind]}:{each.id}", "merchant", lane=changes.COMMERCE) for each in found]
-        changes.mark(tx, shop_id, marks)
+        marks = [Mark(f"{MARK_KEYS[kind]}:{each.id}", "merchant", lane=marking.COMMERCE) for each in found]
+        marking.mark(tx, shop_id, marks)
     return len(marks)
 
 

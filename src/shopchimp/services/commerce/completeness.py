@@ -14,11 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shopchimp.db import buyers, changes, chores, commerce_books, commerce_items, connections, live_reads, notes, shops
-from shopchimp.db.changes import Mark
+from shopchimp.db import buyers, chores, commerce_books, commerce_items, connections, live_reads, marking, notes, shops
 from shopchimp.db.chores import Chore
 from shopchimp.db.commerce_books import Gap
 from shopchimp.db.commerce_items import Sum
+from shopchimp.db.marking import Mark
 from shopchimp.db.session import Database
 from shopchimp.domain.commerce.results import Kind
 from shopchimp.domain.outcomes import Reason
@@ -157,7 +157,7 @@ def check(gateways: Gateways, shop_id: int, chore: Chore) -> float:
     with gateways.database.transaction() as tx:
         reconsider(tx, shop_id)
         for start in range(0, len(found.marks), AT_ONCE):
-            changes.mark(tx, shop_id, found.marks[start : start + AT_ONCE])
+            marking.mark(tx, shop_id, found.marks[start : start + AT_ONCE])
         _tell(tx, shop_id, chore, found, gateways.clock())
         chores.save(tx, chore)
     return SOON if found.open else DAY
@@ -180,4 +180,4 @@ def reconsider(tx: Connection, shop_id: int) -> None:
     if settings.get(tx, shop_id).sync_non_subscribed:
         for reason in (NO_CONTACT, Reason.NON_SUBSCRIBED_OFF):
             orders += commerce_books.by_reason(tx, shop_id, Kind.ORDER.value, reason, limit=AT_ONCE)
-    changes.mark(tx, shop_id, [Mark(f"order:{each}", "audit") for each in orders])
+    marking.mark(tx, shop_id, [Mark(f"order:{each}", "audit") for each in orders])

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, commerce_items, connections
-from shopchimp.db.changes import Claimed, Mark
+from shopchimp.db import commerce_items, connections, marking
+from shopchimp.db.changes import Claimed
 from shopchimp.db.commerce_items import Item, State
+from shopchimp.db.marking import Mark
 from shopchimp.domain.commerce.results import Kind
 from shopchimp.domain.states import ContactStatus
 from shopchimp.domain.steps import Outcome
@@ -39,7 +40,7 @@ def note(tx: Connection, shop_id: int, walks: Sequence[Walk], claimed: Mapping[s
         for number in _named(walk, outcome)
         if _is_news(number, walk, outcome, known.get(str(number)))
     ]
-    changes.mark(tx, shop_id, marks)
+    marking.mark(tx, shop_id, marks)
 
 
 def _named(walk: Walk, outcome: Outcome) -> Iterator[int]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
-from shopchimp.db import changes, checkouts, shops
+from shopchimp.db import changes, checkouts, marking, shops
 from shopchimp.db.changes import Claimed
 from shopchimp.domain.commerce.results import Kind
 from shopchimp.domain.errors import Unauthorized
@@ -142,7 +142,7 @@ def _told_only(
         return list(claimed)
     with gateways.database.transaction() as tx:
         found = checkouts.by_cart(tx, shop_id, [each.key.partition(":")[2] for each in carts])
-        changes.mark(tx, shop_id, [changes.Mark(f"checkout:{each.token}", "shopify") for each in found])
+        marking.mark(tx, shop_id, [marking.Mark(f"checkout:{each.token}", "shopify") for each in found])
         if discounts:
             promo.nudge(tx, shop_id, [each.key.partition(":")[2] for each in discounts])
     with gateways.database.transaction() as tx:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shopchimp.db import buyers, changes, commerce_items, people
-from shopchimp.db.changes import Mark
+from shopchimp.db import buyers, commerce_items, marking, people
 from shopchimp.db.commerce_items import Item, State
+from shopchimp.db.marking import Mark
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.commerce.results import Kind, Step, Write
 from shopchimp.domain.errors import Rejected, StoreGone
@@ -116,7 +116,7 @@ def send_products(ids: Sequence[str], slice_: Slice) -> dict[str, Exception]:
     with slice_.gateways.database.transaction() as tx:
         commerce_items.put(tx, slice_.shop_id, written)
     with slice_.gateways.database.transaction() as tx:  # whose looks hold the change first, and then the item
-        changes.mark(tx, slice_.shop_id, [Mark(f"product:{each}", "order") for each in ids])
+        marking.mark(tx, slice_.shop_id, [Mark(f"product:{each}", "order") for each in ids])
     return failed
 
 
@@ -155,7 +155,7 @@ def ask_for_contacts(looks: Sequence[Look], found: buyers.Found, slice_: Slice) 
             look.skip(NO_CONTACT)
     if marks:
         with slice_.gateways.database.transaction() as tx:
-            changes.mark(tx, slice_.shop_id, marks)
+            marking.mark(tx, slice_.shop_id, marks)
 
 
 def _kept_away(looks: Sequence[Look], found: buyers.Found, slice_: Slice) -> dict[str, str]:
@@ -193,7 +193,7 @@ def _bring_buyers(wanted: Sequence[_Needs], bought: Mapping[str, Item], slice_: 
     marks = [Mark(f"buyer:{item.id}", "order") for item in items if item.kind == Kind.CUSTOMER and item.written_at]
     if marks:
         with slice_.gateways.database.transaction() as tx:
-            changes.mark(tx, slice_.shop_id, marks)
+            marking.mark(tx, slice_.shop_id, marks)
     for each in wanted:
         error = answers.get(each.buyer.body["id"]) if each.buyer is not None else None
         if isinstance(error, Rejected) and error.code in ABOUT_THE_BUYER:

@@ -13,10 +13,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, checkouts, chores, commerce_items, connections, poll_reads, shops
-from shopchimp.db.changes import Mark
+from shopchimp.db import checkouts, chores, commerce_items, connections, marking, poll_reads, shops
 from shopchimp.db.checkouts import Checkout
 from shopchimp.db.chores import Chore
+from shopchimp.db.marking import Mark
 from shopchimp.domain.commerce.carts import cart_id
 from shopchimp.domain.commerce.results import Kind
 from shopchimp.domain.commerce.spelling import short_id
@@ -42,7 +42,7 @@ class _Poll:
 
     def keep(self, tx: Connection, marks: Sequence[Mark]) -> None:
         """Mark them and store the place behind them: neither without the other."""
-        changes.mark(tx, self.shop_id, marks)
+        marking.mark(tx, self.shop_id, marks)
         self.chore.cursor["place"] = self.place.to_json()
         if not chores.save(tx, self.chore):
             raise LeaseLost

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from shopchimp.db import campaigns, changes, connections, engagements, shops
+from shopchimp.db import campaigns, connections, engagements, marking, shops
 from shopchimp.db.campaigns import Kept
 from shopchimp.db.chores import Chore
 from shopchimp.domain.errors import Rejected, Unauthorized
@@ -188,5 +188,5 @@ def _newcomers(round_: Round) -> None:
         found, last = engagements.unwritten(
             tx, round_.shop_id, after=cursor.get("looked_through", ""), limit=LOOKED_THROUGH
         )
-        changes.mark(tx, round_.shop_id, [engaged(contact) for contact in found])
+        marking.mark(tx, round_.shop_id, [engaged(contact) for contact in found])
         cursor["looked_through"] = last

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, lanes
+from shopchimp.db import lanes, marking
 
 VIEWS_PER_SECOND = 20
 """Calls about mere views a second, for all shops of a login together: half of what it has at the very most."""
@@ -16,7 +16,7 @@ def spend(tx: Connection, login_id: str, calls: int) -> None:
     Before the calls, so that somebody who dies over them has spent them too.
     """
     if calls:
-        lanes.rest(tx, login_id, changes.VIEWS, calls / VIEWS_PER_SECOND)
+        lanes.rest(tx, login_id, marking.VIEWS, calls / VIEWS_PER_SECOND)
 
 
 def turn_of(place: int) -> float:

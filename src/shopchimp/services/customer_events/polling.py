@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, chores, engagements, event_counts
-from shopchimp.db.changes import Mark
+from shopchimp.db import chores, engagements, event_counts, marking
 from shopchimp.db.chores import Chore
+from shopchimp.db.marking import Mark
 from shopchimp.db.session import Database
 from shopchimp.domain.customer_events.activity import ActivityFact
 from shopchimp.mailchimp.client import MailchimpClient
@@ -91,11 +91,11 @@ class Round:
             newest[fact.contact] = max(fact.at, newest.get(fact.contact, fact.at))
         # what happened before live sync began says nothing of how long syncing takes
         times = {contact: at if at >= self.live_since else None for contact, at in newest.items()}
-        changes.mark(tx, self.shop_id, [engaged(contact, at) for contact, at in times.items()])
+        marking.mark(tx, self.shop_id, [engaged(contact, at) for contact, at in times.items()])
         event_counts.add(tx, self.shop_id, event_counts.TO_SHOPIFY, engagements.received(new))
         return len(new)
 
 
 def engaged(contact: str, at: datetime | None = None) -> Mark:
     """The mark of a contact whose customer is to get other metafields."""
-    return Mark(f"{changes.ENGAGED}:{contact}", "poll", event_at=at, lane=changes.ACTIVITY)
+    return Mark(f"{marking.ENGAGED}:{contact}", "poll", event_at=at, lane=marking.ACTIVITY)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shopchimp.db import changes, customer_events, engagements, event_counts, looks, visitors
+from shopchimp.db import changes, customer_events, engagements, event_counts, looks, marking, visitors
 from shopchimp.db.customer_events import Begun
 from shopchimp.db.session import Database
 from shopchimp.domain.addresses import subscriber_hash
@@ -146,7 +146,7 @@ def _follow(doing: Doing, now: datetime) -> None:
     if not doing.is_no_contact:
         guest.error = guest.error or doing.error
         return
-    guest.marks.append(changes.Mark(call.contact.key, DOUBTED))
+    guest.marks.append(marking.Mark(call.contact.key, DOUBTED))
     for event in call.events:
         if now >= event.received_at + HELD_FOR:
             guest.visit.dropped.append((event, Dropped.NOT_A_CONTACT))
@@ -167,12 +167,12 @@ def _close(tx: Connection, whose: Whose, ended: Sequence[Guest], now: datetime) 
             # who logs in meanwhile has their cart told before all views, unless one of their own is due just now
             first = visit.urgent_again is not None and (visit.urgent_again <= visit.again or visit.again > now)
             seconds = max((visit.again - now) / timedelta(seconds=1), 0.0)
-            waiting.append((guest.key, guest.change.version, seconds, changes.EVENTS if first else changes.VIEWS))
+            waiting.append((guest.key, guest.change.version, seconds, marking.EVENTS if first else marking.VIEWS))
     ours = changes.still_held(tx, shop_id, token, [guest.key for guest in ended])
     changes.finish(tx, shop_id, token, finished)
     changes.wait(tx, shop_id, token, waiting)
     mine = [guest for guest in ended if guest.key in ours]
-    changes.mark(tx, shop_id, [mark for guest in mine for mark in guest.marks])
+    marking.mark(tx, shop_id, [mark for guest in mine for mark in guest.marks])
     remember(tx, whose, mine, now)
     reasons = {event.id: why.value for guest in mine for event, why in guest.visit.dropped}
     customer_events.dropped(tx, shop_id, reasons)
@@ -210,7 +210,7 @@ def _count_facts(tx: Connection, shop_id: int, facts: Sequence[ActivityFact], ke
     """A visit by a link of an SMS is the only trace of a click: it goes the way of what Mailchimp's reports tell."""
     new = engagements.count(tx, shop_id, facts, keys)
     if new:
-        changes.mark(tx, shop_id, [changes.Mark(f"{changes.ENGAGED}:{fact.contact}", "shopify") for fact in new])
+        marking.mark(tx, shop_id, [marking.Mark(f"{marking.ENGAGED}:{fact.contact}", "shopify") for fact in new])
         event_counts.add(tx, shop_id, event_counts.TO_SHOPIFY, engagements.received(new))
 
 

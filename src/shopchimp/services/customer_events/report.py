@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, customer_events, event_counts, event_reads, live_reads, people, shops
+from shopchimp.db import customer_events, event_counts, event_reads, live_reads, marking, people, shops
 from shopchimp.db.event_counts import RECEIVED, TO_MAILCHIMP, TO_SHOPIFY, Counted
 from shopchimp.db.event_reads import CampaignRow
 from shopchimp.db.session import Database
@@ -171,7 +171,7 @@ def _written(tx: Connection, shop_id: int, counts: Iterable[Counted]) -> Written
             read[each.name] += each.n
         elif each.name == ENGAGEMENT:
             outcomes[each.outcome] += each.n
-    waiting, refused = event_reads.waiting(tx, shop_id, [changes.ACTIVITY])
+    waiting, refused = event_reads.waiting(tx, shop_id, [marking.ACTIVITY])
     poll = live_reads.chore(tx, shop_id, POLL_CAMPAIGNS)
     cursor = live_reads.cursor(tx, shop_id, POLL_CAMPAIGNS)
     return Written(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from shopchimp.db import changes, connections, customer_events
+from shopchimp.db import changes, connections, customer_events, marking
 from shopchimp.db.changes import Claimed
 from shopchimp.domain.customer_events.member_events import member_event
 from shopchimp.domain.customer_events.visits import Call, Dropped
@@ -47,7 +47,7 @@ def events(
     quiet: bool = False,  # noqa: ARG001 - whether an event is history says its own time
 ) -> Worked:
     """Tell of what these visitors did with carts and checkouts; their views wait in the lane `views`."""
-    return _work(gateways, shop_id, claimed, changes.EVENTS, token=token, slots=slots, lost=lost)
+    return _work(gateways, shop_id, claimed, marking.EVENTS, token=token, slots=slots, lost=lost)
 
 
 def views(
@@ -61,7 +61,7 @@ def views(
     quiet: bool = False,  # noqa: ARG001 - whether an event is history says its own time
 ) -> Worked:
     """Tell of all that these visitors did; of mere views no more at once than leaves room for others."""
-    return _work(gateways, shop_id, claimed, changes.VIEWS, token=token, slots=slots, lost=lost)
+    return _work(gateways, shop_id, claimed, marking.VIEWS, token=token, slots=slots, lost=lost)
 
 
 def _work(
@@ -110,7 +110,7 @@ def _turns(calls: Sequence[Doing], lane: str, now: datetime) -> list[Doing]:
             visit.look_at(over, call.events[0])
         elif call.urgent:
             mine.append(each)
-        elif lane == changes.EVENTS:
+        elif lane == marking.EVENTS:
             visit.look_at(now, call.events[0])
         elif views < pace.VIEWS_PER_SECOND:
             views += 1
@@ -171,7 +171,7 @@ class _Slice:
             recording.remember(tx, self.whose, list(guests.values()), self.gateways.clock())
             there = customer_events.sending(tx, shop_id, [recording.begun(each) for each in ready])
             ready = [each for each in ready if all(event.id in there for event in each.call.events)]
-            if self.whose.lane == changes.VIEWS:
+            if self.whose.lane == marking.VIEWS:
                 pace.spend(tx, self.login_id, sum(not each.call.urgent for each in ready))
         return ready
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from shopchimp.db import changes, chores, customer_events, engagements, event_counts, pixels
+from shopchimp.db import changes, chores, customer_events, engagements, event_counts, marking, pixels
 from shopchimp.services.customer_events import PIXEL, POLL_CAMPAIGNS
 
 ENGAGEMENT = "engagement"  # as writes of what contacts did are counted
@@ -21,8 +21,8 @@ def switched(tx: Connection, shop_id: int, *, on: bool) -> None:
         chores.hurry(tx, shop_id, POLL_CAMPAIGNS)
     else:
         engagements.doubt_waiting(tx, shop_id)  # switched on again, theirs are written
-        contacts = changes.forget_lanes(tx, shop_id, [changes.ACTIVITY])
-        changes.forget_lanes(tx, shop_id, [changes.EVENTS, changes.VIEWS])
+        contacts = changes.forget_lanes(tx, shop_id, [marking.ACTIVITY])
+        changes.forget_lanes(tx, shop_id, [marking.EVENTS, marking.VIEWS])
         event_counts.add(tx, shop_id, event_counts.TO_SHOPIFY, {(ENGAGEMENT, customer_events.OFF): contacts})
     customer_events.drop_all(tx, shop_id, customer_events.OFF)  # switched on: what somebody who died had in hand
     chores.again(tx, shop_id, PIXEL)  # whoever is at it may be making what is to go

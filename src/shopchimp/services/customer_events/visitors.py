@@ -9,8 +9,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from shopchimp.db import checkouts, commerce_items, customer_events, people, visitors
-from shopchimp.db.changes import Claimed, Mark
+from shopchimp.db.changes import Claimed
 from shopchimp.db.customer_events import A_VISITOR, WaitingEvent
+from shopchimp.db.marking import Mark
 from shopchimp.db.visitors import Visitor
 from shopchimp.domain.addresses import normalise
 from shopchimp.domain.commerce.results import Kind
