@@ -84,7 +84,7 @@ def test_a_poll_that_dies_has_moved_its_place_only_behind_what_it_marked(
     for name, call in (("poll_contacts", poll_contacts), ("poll_customers", poll_customers)):
         before = claim(played, name).cursor["places"]
         with monkeypatch.context() as patched:
-            patched.setattr(polls.changes, "mark", dies)
+            patched.setattr(polls.marking, "mark", dies)
             with pytest.raises(Killed):
                 do(played, call, name)
         assert claim(played, name).cursor["places"] == before
