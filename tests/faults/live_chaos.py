@@ -23,6 +23,7 @@ import psycopg
 import redis
 from live_chaos_crowd import CHIMP, SECOND, SLACK, Act, Crowd, Row
 
+from shopchimp.domain.addresses import subscriber_hash
 from shopchimp.local.child import LocalError
 from shopchimp.local.house import SHOP, House, Plan
 from shopchimp.local.merchant import Merchant
@@ -111,6 +112,20 @@ class Live:
             wait_for(lambda moment=moment: self.polled_since(moment) or self.nudge(), seconds=seconds)
         wait_for(self.is_idle, seconds=seconds)
         return time.monotonic() - began
+
+    def ledger(self, key: str) -> list[tuple[Any, ...]]:
+        """The activity log of a person, oldest first."""
+        query = (
+            "select a.at::text, a.direction, a.result, a.rule, a.detail::text from activities a"
+            " join people p on p.id = a.person_id where p.key = %s order by a.id"
+        )
+        return self.query(query, key)
+
+    def calls_about(self, key: str) -> list[str]:
+        """The app's calls that name a person or their customer, as recorded; to read when something went wrong."""
+        customer = self.ends()[0].get(key, {}).get("id", key)
+        names = (key.encode(), subscriber_hash(key).encode(), customer.encode())
+        return [line.decode()[:1500] for line in self.record.read_bytes().splitlines() if any(n in line for n in names)]
 
     def nudge(self) -> bool:
         """A poll that was in hand when we asked for one began too early: ask again."""

@@ -200,6 +200,10 @@ class Crowd:
                 found[wrong].append(f"{key}: {end}\n{_told(story, end)}")
         return dict(found)
 
+    def story(self, key: str) -> str:
+        """What this person did, in its order."""
+        return "\n".join(map(str, (act for act in self.acts if act.key == key)))
+
 
 def _wrong(story: list[Act], end: Ending) -> Iterator[str]:
     if any(act.value == "poison" for act in story):

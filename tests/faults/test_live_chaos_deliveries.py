@@ -49,8 +49,10 @@ def test_a_flood_of_deliveries_converges_and_an_audit_finds_nothing_unexplained(
         quiet = given.settle(seconds=LONGEST)
         wrong = crowd.verdict(*given.ends(), given.crossed)
         audit = audited(given)
+        bad = {row[0] for row in audit["rows"]} | {who.split(":")[0] for each in wrong.values() for who in each}
+        stories = [line for key in bad for line in (crowd.story(key), *given.ledger(key), *given.calls_about(key))]
     seconds = {"ready": pushing - began, "flood": pushed, "quiet": quiet, "all": time.monotonic() - began}
-    print(nemeses.struck, told, {name: round(each, 1) for name, each in seconds.items()}, audit, sep="\n")
+    print(nemeses.struck, told, {name: round(each, 1) for name, each in seconds.items()}, audit, *stories, sep="\n")
     assert told["made"] >= DELIVERIES
     assert told["lost"] > 0.05 * told["made"]
     assert told["doubled"] > 0.05 * told["made"]
@@ -88,7 +90,8 @@ def audited(given: Live) -> Row:
     query = "select counts from audits where state = 'done' order by started_at desc limit 1"
     (counts,) = wait_for(lambda: given.query(query), seconds=LONGEST)[0]
     rows = given.query(
-        "select r.key, r.cause, r.customer_state, r.contact_status, p.reason, p.fields, p.intent, c.state, c.cause"
+        "select r.key, r.cause, r.customer_state, r.contact_status, p.reason, p.fields, p.intent, c.state, c.cause,"
+        " p.opted_out_at::text, p.our_opt_out_at::text, p.came_back_at::text, p.contact_opted_at::text, p.customer_at::text"
         " from audit_rows r left join people p on p.key = r.key left join changes c on c.key = r.key"
         " where r.kind = 'unexplained'"
     )

@@ -42,6 +42,10 @@ def moment(second: int) -> datetime:
     return found
 
 
+def to_the_ms(now: int) -> datetime:
+    return NOON + timedelta(milliseconds=now)
+
+
 def second_of(at: datetime) -> int:
     return int((at - NOON).total_seconds())
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from truth import Book
-from two_platforms import Chimp, Member, Shop, Shopper, moment
+from two_platforms import Chimp, Member, Shop, Shopper, moment, to_the_ms
 
 from shopchimp.domain import looking
 from shopchimp.domain.consent import NO_CONTACT, NO_CUSTOMER, ContactStatus, CustomerState, Known
@@ -73,6 +73,7 @@ class Change:
 class Worker:
     __slots__ = (
         "asleep",
+        "began",
         "change",
         "claim",
         "deadline",
@@ -331,7 +332,7 @@ class World:
 
     def _begin(self, worker: Worker) -> None:
         self.looks += 1
-        event = worker.claim[3]
+        event, worker.began = worker.claim[3], self.now
         if self.bugs.read_in_claim and (change := self.ours(worker)) is not None:
             worker.claim = (change.version, *worker.claim[1:])
         worker.person = self.people.get(worker.key) or Person(worker.key, NEVER_SEEN)
@@ -488,6 +489,7 @@ class World:
             key, person.known, step.intent, 1, person.customer_id, person.reason, person.fields, step.profile,
             person.tags, person.sms, person.dropped, person.opted_out_at, person.our_opt_out_at,
             max(back) if (back := [at for at in (person.came_back_at, step.came_back_at) if at]) else None,
+            person.seen_at or to_the_ms(self.now),
         )  # fmt: skip
 
     def _end(self, worker: Worker) -> None:
@@ -514,11 +516,12 @@ class World:
                 self.people[there] = Person(
                     there, moved.known, None, 1, moved.customer_id, moved.reason, moved.fields, None, moved.tags,
                     moved.sms, moved.dropped, max(outs) if outs else None, moved.our_opt_out_at, moved.came_back_at,
+                    moved.seen_at,
                 )  # fmt: skip
                 if out is not None:
                     self.people[key] = Person(
                         key, NEVER_SEEN, None, 1, None, None, None, None, None, None, None, out, moved.our_opt_out_at,
-                        moved.came_back_at,
+                        moved.came_back_at, to_the_ms(self.now),
                     )  # fmt: skip
         if outcome.again:
             self.hits["again"] += 1
@@ -538,7 +541,7 @@ class World:
         there = self.people.get(worker.key, person)  # facts stay, whoever stored them
         told = [at for at in (person.opted_out_at, *_told(worker)) if at is not None]
         ours = outcome.our_opt_out_at or person.our_opt_out_at
-        theirs = [max([at for at in told if not is_ours(at, ours)] or told)] if told else []
+        theirs = [at for at in told if not is_ours(at, ours)]
         theirs += [] if there.opted_out_at is None else [there.opted_out_at]
         self.people[worker.key] = Person(
             worker.key,
@@ -555,6 +558,7 @@ class World:
             max(theirs, default=None),
             ours,
             there.came_back_at,
+            to_the_ms(worker.began),
         )
 
     # ------------------------------------------------------------------ the quiet end

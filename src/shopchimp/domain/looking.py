@@ -32,7 +32,7 @@ from shopchimp.domain.readings import (
     consents,
     contact_consent,
     customer_consent,
-    known_since_ours,
+    known_of,
     meant,
     own_opt_in,
     status_of,
@@ -82,7 +82,7 @@ def _consent(person: Person, sides: Sides, hint: Hint, options: LiveOptions) -> 
     """Ask `reconcile`, the only door to a consent write, and carry out its answer."""
     customer, contact = consents(person, sides, hint)
     verdict = reconcile(
-        known_since_ours(person),
+        known_of(person, customer, contact),
         surely_ours(person.intent),
         customer,
         contact,

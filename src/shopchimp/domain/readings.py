@@ -80,10 +80,18 @@ def consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent,
     return customer, replace(contact, status=ContactStatus.UNSUBSCRIBED, opted_out_at=opted_out_at)
 
 
-def known_since_ours(person: Person) -> Known:
-    """A contact that had never opted in when we unsubscribed it: whatever opt-in it shows was made after that."""
-    known, ours = person.known, person.our_opt_out_at
-    return known if ours is None or known.opted_in_at is not None else replace(known, opted_in_at=ours)
+def known_of(person: Person, customer: CustomerConsent, contact: ContactConsent) -> Known:
+    """What we last saw, as far as it tells news from what only came along.
+
+    An opt-in older than our last look, which didn't see it here, wasn't made here since: it came with a customer who
+    was merged or got this address (M6, M8). So it is no answer to an opt-out here unless it is provably later (L3).
+    """
+    known, seen_at, chosen_at = _known(person), person.seen_at, customer.updated_at
+    if customer.state is not CustomerState.SUBSCRIBED or contact.status is not ContactStatus.UNSUBSCRIBED:
+        return known
+    if known.customer is CustomerState.PENDING or seen_at is None or chosen_at is None:
+        return known
+    return replace(known, customer=customer.state) if seen_at - chosen_at > CLOCK_SKEW else known
 
 
 def surely_ours(intent: Intent | None) -> Intent | None:
@@ -118,6 +126,14 @@ def meant(person: Person, read: Sides, outcome: Outcome | None = None, *, now: I
     seen = _dated(person, contact_consent(read))
     out = seen if seen.status is ContactStatus.UNSUBSCRIBED else None
     return Intent(now.customer or customer, now.contact or contact, out)
+
+
+def _known(person: Person) -> Known:
+    """A contact that showed no opt-in when we last looked: one that it shows since was made after that."""
+    known, seen_at = person.known, person.seen_at
+    if seen_at is None or known.opted_in_at is not None:
+        return known
+    return replace(known, opted_in_at=seen_at - CLOCK_SKEW)
 
 
 def _dated(person: Person, contact: ContactConsent) -> ContactConsent:

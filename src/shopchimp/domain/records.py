@@ -86,6 +86,7 @@ class Person:
     opted_out_at: datetime | None = None
     our_opt_out_at: datetime | None = None  # when we unsubscribed the contact, by Mailchimp's clock
     came_back_at: datetime | None = None  # the contact's last opt-in that was surely made in Mailchimp, by its clock
+    seen_at: datetime | None = None  # when the look that last recorded something began to read, by our clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,8 +96,7 @@ def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict
         outcome.failed.code if outcome.failed else context.causes.get(person.key) if outcome.held else outcome.reason
     )
     our_opt_out_at = outcome.our_opt_out_at or person.our_opt_out_at
-    told = [at for at in (*hint.opted_outs, person.opted_out_at) if at is not None]
-    theirs = [at for at in told if not is_ours(at, our_opt_out_at)]
+    told = [at for at in (*hint.opted_outs, person.opted_out_at) if at is not None and not is_ours(at, our_opt_out_at)]
     names = (customer.fields.get("first_name"), customer.fields.get("last_name")) if customer else ()
     return {
         "key": person.key,
@@ -116,7 +115,7 @@ def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict
         "seen_at": context.began,
         "deleted": known.deleted,
         "refused_at": known.refused,
-        "opted_out_at": max(theirs or told, default=None),
+        "opted_out_at": max(told, default=None),
         "our_opt_out_at": our_opt_out_at,
         "dropped": list(person.dropped) if person.dropped and outcome.reason == Reason.DROPPED else None,
         "fields": outcome.fields if outcome.fields is not None else person.fields,

@@ -44,6 +44,7 @@ def person(key: str, row: Remembered | None) -> Person:
         opted_out_at=row.opted_out_at,
         our_opt_out_at=row.our_opt_out_at,
         came_back_at=row.came_back_at,
+        seen_at=row.seen_at,
     )
 
 

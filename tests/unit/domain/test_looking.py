@@ -411,11 +411,13 @@ def test_an_opt_out_told_before_our_own_stands() -> None:
     assert look(who, sides, hint=told(50)).statuses() == [IN]
 
 
-def test_an_opt_in_and_out_after_we_made_the_contact_is_news() -> None:
-    """L1, L3: made unsubscribed (0), in (10) and, untold, out again by 60; in Shopify an opt-in in between (20)."""
+def test_the_first_opt_in_and_an_opt_out_after_it_are_news() -> None:
+    """L1, L3: unsubscribed without ever opting in (0), in (10) and, untold, out again by 60; in Shopify in (20)."""
     sides = (customer(SUB, 20), contact(OUT, 10, 60))
-    played = look(person(UNSUB, OUT, known=Known(UNSUB, OUT), our_opt_out_at=at(0)), sides)
+    played = look(person(UNSUB, OUT, known=Known(UNSUB, OUT), seen_at=at(0)), sides)
     assert [each.push.customer_state for each in played.writes()] == [UNSUB]
+    old = look(person(UNSUB, OUT, known=Known(UNSUB, OUT), seen_at=at(15)), sides)  # nobody noted it then
+    assert old.statuses() == [IN]
 
 
 def test_our_opt_out_that_nobody_recorded_does_not_undo_an_opt_in_made_after_it() -> None:
@@ -603,6 +605,18 @@ def test_what_the_contact_did_meanwhile_is_judged_by_who_has_the_address_now() -
     known = replace(person(SUB, IN), known=first.outcome.known, customer_id=None)
     assert (known.known.customer, known.known.contact) == (CustomerState.ABSENT, IN)
     assert [each.push.customer_state for each in look(known, (second, out)).writes()] == [UNSUB]
+
+
+@pytest.mark.parametrize(("made", "writes"), [(40, UNSUB), (47, UNSUB), (49, IN), (70, IN)])
+def test_an_opt_in_that_came_with_a_customer_is_no_news(made: float, writes: Any) -> None:
+    """M6, M8, L3: out here by 60, its webhook lost; seen at 50, before a customer who opted in elsewhere came here.
+
+    Planted: arriving counts as opting in, so an older choice subscribes again. One made since we looked (by two clocks)
+    is news, and so is one provably later.
+    """
+    who = person(CustomerState.ABSENT, OUT, seen_at=at(50))
+    (write,) = look(who, (customer(SUB, made), contact(OUT, -1000, 60))).writes()
+    assert (write.push.customer_state if isinstance(write, WriteConsent) else write.status) is writes
 
 
 def test_the_owner_is_looked_at_first() -> None:
