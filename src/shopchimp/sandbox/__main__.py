@@ -3,6 +3,7 @@
 import argparse
 import gc
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ INVENTED = 2000
 
 
 def main() -> None:
+    parent = os.getppid()  # before anybody can have seen us ready, and died of what came then
     given = _arguments().parse_args()
     numbers = itertools.count(1)
     shopify, mailchimp = _platforms(given, lambda: next(numbers))
@@ -44,6 +46,7 @@ def main() -> None:
         host=given.host,
         shopify_port=given.shopify_port,
         mailchimp_port=given.mailchimp_port,
+        parent=parent,
     )
 
 

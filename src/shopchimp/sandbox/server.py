@@ -39,8 +39,9 @@ def serve(
     host: str,
     shopify_port: int,
     mailchimp_port: int,
+    parent: int,
 ) -> None:
-    """Listen, say so in one JSON line on stdout, and serve."""
+    """Listen, say so in one JSON line on stdout, and serve as long as the process `parent` lives."""
     control = Control([shopify, mailchimp], courier)
     sockets = _listen(host, shopify_port), _listen(host, mailchimp_port)
     urls = [f"http://{host}:{each.getsockname()[1]}" for each in sockets]
@@ -49,16 +50,18 @@ def serve(
     servers = [_server(_with_own_control(ports[0], shop)), _server(ports[1])]
     ready = {"shopify": urls[0], "mailchimp": urls[1], "shop": shop.main.domain, "pid": os.getpid()}
     with contextlib.suppress(KeyboardInterrupt):
-        _run(servers, sockets, ready)
+        _run(servers, sockets, ready, parent)
 
 
-def _run(servers: list[_Server], sockets: tuple[socket.socket, ...], ready: dict[str, object]) -> None:
+def _run(servers: list[_Server], sockets: tuple[socket.socket, ...], ready: dict[str, object], parent: int) -> None:
     loop = servers[0].config.get_loop_factory()
     with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(_serve(servers, sockets, ready))
+        runner.run(_serve(servers, sockets, ready, parent))
 
 
-async def _serve(servers: list[_Server], sockets: tuple[socket.socket, ...], ready: dict[str, object]) -> None:
+async def _serve(
+    servers: list[_Server], sockets: tuple[socket.socket, ...], ready: dict[str, object], parent: int
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,7 +71,7 @@ async def _serve(servers: list[_Server], sockets: tuple[socket.socket, ...], rea
         await asyncio.sleep(0.01)
     sys.stdout.write(orjson.dumps(ready).decode() + "\n")
     sys.stdout.flush()
-    orphaned = asyncio.create_task(_orphaned(os.getppid()))
+    orphaned = asyncio.create_task(_orphaned(parent))
     await asyncio.wait([orphaned, asyncio.create_task(stop.wait()), *serving], return_when=asyncio.FIRST_COMPLETED)
     for server in servers:
         server.should_exit = True
