@@ -72,6 +72,15 @@ class Scene:
         with psycopg.connect(self.house.postgres.url) as connection:
             return connection.execute(query).fetchall()
 
+    def without_live_sync(self) -> None:
+        """What live sync does once the run has ended (tags, first values of fields) is no part of it."""
+        with psycopg.connect(self.house.postgres.url) as connection:
+            connection.execute(
+                "insert into lanes (shop_id, lane, ready_at, open_until)"
+                " select id, lane, null, now() + interval '1 day' from shops, unnest(array['contacts', 'backfill']) lane"
+                " on conflict (shop_id, lane) do update set open_until = excluded.open_until"
+            )
+
     def phase(self) -> str:
         """What is being worked on just now; empty while nobody does (due_at is the end of a lease only then)."""
         found = self.query("select phase, state from sync_runs where token is not null and due_at > now()")
@@ -122,6 +131,7 @@ def scene(folder: Path) -> Iterator[Scene]:
         try:
             given.merchant.connect()
             given.merchant.choose_audience()
+            given.without_live_sync()
             yield given
         finally:
             given.merchant.close()
