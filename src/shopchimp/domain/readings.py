@@ -55,11 +55,7 @@ def consents(person: Person, sides: Sides, hint: Hint) -> tuple[CustomerConsent,
     it was recorded as ours: an opt-in made in Mailchimp after it answers it, by one clock and to the second.
     """
     customer, contact = customer_consent(sides), _dated(person, contact_consent(sides))
-    told = [
-        at
-        for at in (*hint.opted_outs, person.opted_out_at)
-        if at is not None and not is_ours(at, person.our_opt_out_at) and not _answered(at, person.came_back_at)
-    ]
+    told = [at for at in theirs(person, hint, person.our_opt_out_at) if not _answered(at, person.came_back_at)]
     if not told:
         return customer, contact
     opted_out_at = max(told)
@@ -98,6 +94,12 @@ def surely_ours(intent: Intent | None) -> Intent | None:
     """What counts as our own doing when we find it. An opt-out may be the person's: unknown counts for them (L3)."""
     doubtful = intent is not None and intent.contact is ContactStatus.UNSUBSCRIBED
     return Intent(intent.customer) if intent is not None and doubtful else intent
+
+
+def theirs(person: Person, hint: Hint, ours: datetime | None) -> list[datetime]:
+    """The opt-outs that were told, now or before, and aren't our own unsubscribe, which was at `ours`."""
+    told = (*hint.opted_outs, person.opted_out_at)
+    return [at for at in told if at is not None and not is_ours(at, ours)]
 
 
 def is_ours(at: datetime, ours: datetime | None) -> bool:

@@ -18,7 +18,7 @@ from shopchimp.domain.addresses import subscriber_hash
 from shopchimp.domain.consent import NO_CONTACT, NO_CUSTOMER
 from shopchimp.domain.identity import choices
 from shopchimp.domain.outcomes import Reason
-from shopchimp.domain.readings import is_ours
+from shopchimp.domain.readings import theirs
 from shopchimp.domain.records import Person
 from shopchimp.domain.steps import Hint, Outcome
 from shopchimp.services import breaker, sync_times
@@ -96,7 +96,6 @@ def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict
         outcome.failed.code if outcome.failed else context.causes.get(person.key) if outcome.held else outcome.reason
     )
     our_opt_out_at = outcome.our_opt_out_at or person.our_opt_out_at
-    told = [at for at in (*hint.opted_outs, person.opted_out_at) if at is not None and not is_ours(at, our_opt_out_at)]
     names = (customer.fields.get("first_name"), customer.fields.get("last_name")) if customer else ()
     return {
         "key": person.key,
@@ -115,7 +114,7 @@ def _row(person: Person, hint: Hint, outcome: Outcome, context: Context) -> dict
         "seen_at": context.began,
         "deleted": known.deleted,
         "refused_at": known.refused,
-        "opted_out_at": max(told, default=None),
+        "opted_out_at": max(theirs(person, hint, our_opt_out_at), default=None),
         "our_opt_out_at": our_opt_out_at,
         "dropped": list(person.dropped) if person.dropped and outcome.reason == Reason.DROPPED else None,
         "fields": outcome.fields if outcome.fields is not None else person.fields,

@@ -145,7 +145,10 @@ def test_parked_is_parked_until_retry_or_the_next_change(house: LaneHouse) -> No
         refused = [(key, version, "mc_email_refused", "looks fake") for key, version in versions.items()]
         assert changes.park(tx, shop, token, refused) == {"bad", "worse"}
         found = [(each.state, each.cause, each.count, each.words) for each in stops.groups(tx, shop)]
+        queue, items = stops.queue(tx, shop), stops.items(tx, shop, state="parked")
+        assert set(stops.keys_of(tx, shop, [each.item for each in items])) == {"bad", "worse"}
     assert found == [("parked", "mc_email_refused", 2, "looks fake")]
+    assert (queue.parked, queue.waiting, [each.detail for each in items]) == (2, 1, ["looks fake"] * 2)
     assert [each.key for each in house.claim(shop)] == ["moved"]
     house.mark(shop, "bad")
     with house.database.transaction() as tx:
